@@ -1,0 +1,101 @@
+"""Every error of the toolkit, in one tree.
+
+    ToolkitError                 a run cannot go on; one line says what to do
+    ├── UsageError               the command line asks for something impossible
+    ├── DataError                a file is not what it should be (file:line, field, what to do)
+    ├── ModelError               the speech model cannot be reached or loaded
+    └── JudgeError               the grader cannot be used
+        ├── JudgeUnavailable     no key, no server, no such model
+        └── ReplyUnreadable      a grader's reply holds no votes
+
+A run's failure is raised once and printed once, as one line without a traceback. The failure of a single item is
+no exception: it becomes data (`Response.error`, `Score.unscored`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+
+class ToolkitError(Exception):
+    """Base of all errors that end a run; its message is the one line that the user reads."""
+
+    exit_code = 1
+
+
+class UsageError(ToolkitError):
+    """A flag, or a combination of flags, that cannot work."""
+
+    exit_code = 2
+
+
+class DataError(ToolkitError):
+    """Input that does not hold what its reader needs.
+
+    Attributes:
+        path: the file, or None where the input is no file.
+        line: 1-based line number, or None where the whole file is meant.
+        field: the field at fault, or None.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: Path | str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        """Join place, field and problem into the one line that is shown; control characters are escaped."""
+        self.path = path
+        self.line = line
+        self.field = field
+        place = "" if path is None else str(path) if line is None else f"{path}:{line}"
+        parts = [place, "" if field is None else f"field '{field}'", problem]
+        super().__init__(printable(": ".join(part for part in parts if part)))
+
+
+class ModelError(ToolkitError):
+    """The speech model cannot be loaded, reached or used at all."""
+
+
+class JudgeError(ToolkitError):
+    """The grader cannot be used at all."""
+
+
+class JudgeUnavailable(JudgeError):
+    """No key, no server or no such model: nothing was asked."""
+
+
+class ReplyUnreadable(JudgeError):
+    """A grader's reply from which no votes can be read."""
+
+
+def printable(text: str) -> str:
+    """Return text with control characters and lone surrogates escaped, so that data cannot steer a terminal."""
+    return "".join(
+        character if character.isprintable() or character == " " else ascii(character)[1:-1] for character in text
+    )
+
+
+def guarded(command: Callable[[], int], say: Callable[[str], None]) -> int:
+    """Run a command and return its exit code; a ToolkitError is said in one line.
+
+    Args:
+        command: the command's body, returning its exit code.
+        say: writes one line to the user (stderr).
+
+    Returns:
+        The command's own code, the error's `exit_code`, or 130 after Ctrl-C.
+    """
+    try:
+        return command()
+    except ToolkitError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("interrupted: what was finished is kept; run the same command again to continue")
+        return 130
