@@ -1,0 +1,1 @@
+"""What was asked: records, files, the benchmark's layout, audio."""

@@ -4,9 +4,8 @@
     ├── UsageError               the command line asks for something impossible
     ├── DataError                a file is not what it should be (file:line, field, what to do)
     ├── ModelError               the speech model cannot be reached or loaded
-    └── JudgeError               the grader cannot be used
-        ├── JudgeUnavailable     no key, no server, no such model
-        └── ReplyUnreadable      a grader's reply holds no votes
+    └── JudgeError               judging cannot go on
+        └── JudgeUnavailable     no server, no access, no such model
 
 A run's failure is raised once and printed once, as one line without a traceback. The failure of a single item is
 no exception: it becomes data (`Response.error`, `Score.unscored`).
@@ -63,15 +62,11 @@ class ModelError(ToolkitError):
 
 
 class JudgeError(ToolkitError):
-    """The grader cannot be used at all."""
+    """Judging cannot go on; every reply received so far is kept."""
 
 
 class JudgeUnavailable(JudgeError):
-    """No key, no server or no such model: nothing was asked."""
-
-
-class ReplyUnreadable(JudgeError):
-    """A grader's reply from which no votes can be read."""
+    """No server, no access or no such model."""
 
 
 def printable(text: str) -> str:

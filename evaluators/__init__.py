@@ -1,0 +1,1 @@
+"""Counting and showing; knows neither models nor graders, only what files hold."""

@@ -1,0 +1,1 @@
+"""The words, and the contract of the grader's answer."""

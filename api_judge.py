@@ -1,0 +1,9 @@
+"""Ask a grader about open-ended and adjustment responses: responses.jsonl -> the same lines with `pred_score`.
+
+python api_judge.py --help
+"""
+
+from judges.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,258 @@
+"""A data set on disk: which files it has, their items, and where each item's audio lies.
+
+A data set is a folder in the hub's layout (see `data.suites`) or one JSONL file of it. A line looks like
+
+    {"key": 7, "prompt": "...", "instruction_id_list": [...], "kwargs": [...], "audio_path": "en/standard/7.wav"}
+
+and everything on it is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data import jsonl
+from data.errors import DataError, UsageError
+from data.records import Item, ItemId
+from data.suites import FileKind, Suite, file_kind
+
+SAMPLE = Path(__file__).parent / "sample"
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aiff", ".au"})
+
+
+class AudioNotFound(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
+    """An item's audio cannot be located; the message is the reason that the item's line gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """One JSONL file of a data set.
+
+    Attributes:
+        path: the file.
+        kind: what its name says; None where a single file has a name of its own.
+        root: the data set's root folder.
+    """
+
+    path: Path
+    kind: FileKind | None
+    root: Path
+
+    def items(self) -> Iterator[Item]:
+        """Yield the file's items in order.
+
+        Raises:
+            DataError: a line lacks `prompt` or `audio_path`, or two lines are the same item.
+        """
+        for item, line in with_identity(self.path, jsonl.read(self.path)):
+            if item.id.audio is None:
+                raise DataError(
+                    "missing; name the item's audio file", path=self.path, line=line.number, field="audio_path"
+                )
+            yield item
+
+
+def with_identity(path: Path, lines: Iterable[jsonl.Line]) -> Iterator[tuple[Item, jsonl.Line]]:
+    """Yield each line as an item, refusing what is no item and what is one twice.
+
+    Raises:
+        DataError: `prompt`, `key` or `audio_path` is of the wrong type, or two lines share key and audio_path.
+    """
+    seen: dict[bytes, int] = {}
+    for line in lines:
+        item = item_of(line.fields, path, line.number)
+        if item.id.key is not None or item.id.audio is not None:
+            first = seen.setdefault(identity_digest(item.id), line.number)
+            if first != line.number:
+                raise DataError(
+                    f"the same item as line {first} (key and audio_path alike); remove one of them",
+                    path=path,
+                    line=line.number,
+                )
+        yield item, line
+
+
+def item_of(fields: Mapping[str, Any], path: Path, number: int) -> Item:
+    """Return the item that a line holds.
+
+    Raises:
+        DataError: `prompt` is missing or no text, `key` or `audio_path` is of the wrong type.
+    """
+    if "prompt" not in fields:
+        raise DataError("missing; every item needs its request as text", path=path, line=number, field="prompt")
+    key = fields.get("key", fields.get("id"))
+    audio = fields.get("audio_path")
+    for field, value, types, wanted in (
+        ("prompt", fields["prompt"], (str,), "text"),
+        ("key", key, (int, str, type(None)), "an integer or text"),
+        ("audio_path", audio, (str, type(None)), "text"),
+    ):
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise DataError(f"must be {wanted}", path=path, line=number, field=field)
+    return Item(ItemId(path.name, key, audio), fields["prompt"], fields)
+
+
+def identity_digest(item_id: ItemId) -> bytes:
+    """Return 16 bytes that stand for key and audio of an item, so that large files need little memory."""
+    return hashlib.blake2b(repr((item_id.key, item_id.audio)).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def dataset_files(
+    dataset: Path,
+    *,
+    suite: Suite | None = None,
+    variant: str | None = None,
+    lang: str | None = None,
+) -> list[DatasetFile]:
+    """Return the files of a data set, in the order of tables.
+
+    Args:
+        dataset: a folder in the hub's layout, or one JSONL file.
+        suite: only this subset.
+        variant: only this spoken variant.
+        lang: only this language, `en` or `zh`.
+
+    Raises:
+        DataError: there is no such folder or file.
+        UsageError: nothing is left after the choice.
+    """
+    if dataset.is_file():
+        return [DatasetFile(dataset, file_kind(dataset), _root_of(dataset))]
+    if not dataset.is_dir():
+        raise DataError("no such folder or file; give a data set's folder or one JSONL file", path=dataset)
+    found = [
+        (kind, path)
+        for path in sorted(dataset.glob("*/*.jsonl")) + sorted(dataset.glob("*.jsonl"))
+        if (kind := file_kind(path)) is not None and path.parent.name in (kind.suite.folder, dataset.name)
+    ]
+    if not found:
+        raise DataError(
+            "no benchmark files; expected closed-ended/closed_<variant>_<lang>.jsonl, "
+            "open-ended/open_ended_<lang>.jsonl or adjustment/adjustment_<lang>.jsonl",
+            path=dataset,
+        )
+    chosen = [
+        (kind, path)
+        for kind, path in found
+        if (suite is None or kind.suite.name == suite.name)
+        and (variant is None or kind.variant == variant)
+        and (lang is None or kind.lang == lang)
+    ]
+    if not chosen:
+        names = ", ".join(sorted(path.name for _, path in found))
+        raise UsageError(f"{dataset}: no file is left by --subset, --variant and --lang; there are: {names}")
+    chosen.sort(key=lambda pair: pair[0].order())
+    return [DatasetFile(path, kind, dataset) for kind, path in chosen]
+
+
+def content_hash(files: Iterable[DatasetFile]) -> dict[str, str]:
+    """Return the SHA-256 of every JSONL file, by name."""
+    hashes = {}
+    for file in files:
+        with file.path.open("rb") as handle:
+            hashes[file.path.name] = hashlib.file_digest(handle, "sha256").hexdigest()
+    return hashes
+
+
+class AudioFinder:
+    """Finds items' audio under a data set's root.
+
+    A path is tried relative to the JSONL's folder, that folder's parent, and the root. One that is at none of these
+    places (an author's absolute path, say) is matched by its longest tail under the root.
+
+    Attributes:
+        matched_by_tail: how many paths were found only by their tail.
+    """
+
+    def __init__(self, root: Path, *, allow_outside: bool = False) -> None:
+        """Look under `root`; with `allow_outside`, paths that lead out of it are followed too."""
+        self.root = root
+        self.allow_outside = allow_outside
+        self.matched_by_tail = 0
+        self._by_name: dict[str, list[tuple[str, ...]]] | None = None
+
+    def find(self, audio: str, jsonl_path: Path) -> Path:
+        """Return where an item's audio lies.
+
+        Args:
+            audio: the line's `audio_path`.
+            jsonl_path: the file that the line stands in.
+
+        Raises:
+            AudioNotFound: it is nowhere, at two places, or outside the root.
+        """
+        if "\0" in audio or not audio.strip():
+            raise AudioNotFound("audio_path names no file")
+        written = audio.replace("\\", "/")
+        outside = False
+        for base in (jsonl_path.parent, jsonl_path.parent.parent, self.root):
+            path = Path(os.path.normpath(base / written))
+            if not _is_file(path):
+                continue
+            if self.allow_outside or self._inside(path):
+                return path
+            outside = True
+        path_by_tail = self._by_tail(PurePosixPath(written).parts)
+        if path_by_tail is not None:
+            self.matched_by_tail += 1
+            return path_by_tail
+        if outside:
+            raise AudioNotFound(f"audio outside the data set's folder: {audio} (--allow_outside_audio permits it)")
+        raise AudioNotFound(f"audio not found: {audio}")
+
+    def _inside(self, path: Path) -> bool:
+        root = Path(os.path.normpath(self.root.absolute()))
+        if not Path(os.path.normpath(path.absolute())).is_relative_to(root):
+            return False
+        real, real_root = path.resolve(), self.root.resolve()
+        # The hub's cache keeps snapshots of links to ../../blobs: inside for us, although not inside the snapshot.
+        blobs = real_root.parent.parent / "blobs"
+        return real.is_relative_to(real_root) or (real_root.parent.name == "snapshots" and real.is_relative_to(blobs))
+
+    def _by_tail(self, parts: tuple[str, ...]) -> Path | None:
+        if self._by_name is None:
+            self._by_name = defaultdict(list)
+            for folder, _, names in os.walk(self.root):
+                for name in names:
+                    if Path(name).suffix.lower() in AUDIO_SUFFIXES:
+                        relative = Path(folder, name).relative_to(self.root)
+                        self._by_name[name].append(relative.parts)
+        candidates = self._by_name.get(parts[-1], [])
+        if not candidates:
+            return None
+        longest = max(_common_tail(parts, candidate) for candidate in candidates)
+        best = [candidate for candidate in candidates if _common_tail(parts, candidate) == longest]
+        if len(best) > 1:
+            two = " and ".join("/".join(candidate) for candidate in sorted(best)[:2])
+            raise AudioNotFound(f"audio not found, and two files match its end equally well: {two}")
+        path = self.root.joinpath(*best[0])
+        return path if self.allow_outside or self._inside(path) else None
+
+
+def _root_of(path: Path) -> Path:
+    """Return the root of the data set that a single JSONL file belongs to."""
+    kind = file_kind(path)
+    in_layout = kind is not None and path.parent.name == kind.suite.folder
+    return path.parent.parent if in_layout else path.parent
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system allows
+        return False
+
+
+def _common_tail(left: tuple[str, ...], right: tuple[str, ...]) -> int:
+    length = 0
+    for one, other in zip(reversed(left), reversed(right), strict=False):
+        if one != other:
+            break
+        length += 1
+    return length

@@ -1,0 +1,135 @@
+"""What there is to run: one row a subset, and the names by which people call subsets and languages.
+
+The file names are the hub's: `closed-ended/closed_<variant>_<lang>.jsonl`, `open-ended/open_ended_<lang>.jsonl`,
+`adjustment/adjustment_<lang>.jsonl`; Chinese files end in `cn`, the language is called `zh` everywhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One subset of the benchmark.
+
+    Attributes:
+        name: the name used in our tables.
+        folder: its folder in the hub's layout.
+        file_pattern: regular expression of its file names with groups `lang` and, where it has any, `variant`.
+        evaluator: the name that `evaluate.py --evaluator` takes.
+        data_type: the name that `api_judge.py --data_type` takes; None where no grader is needed.
+        metrics: its metrics, in the table's order.
+        aliases: further names that users type.
+    """
+
+    name: str
+    folder: str
+    file_pattern: str
+    evaluator: str
+    data_type: str | None
+    metrics: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+
+SUITES = {
+    "closed": Suite(
+        name="closed",
+        folder="closed-ended",
+        file_pattern=r"closed_(?P<variant>[A-Za-z0-9-]+)_(?P<lang>en|cn|zh)\.jsonl",
+        evaluator="close",
+        data_type=None,
+        metrics=(
+            "strict-prompt",
+            "strict-instruction",
+            "loose-prompt",
+            "loose-instruction",
+            "mean-prompt",
+            "mean-instruction",
+        ),
+        aliases=("close", "closed-ended", "closed_ended"),
+    ),
+    "open": Suite(
+        name="open",
+        folder="open-ended",
+        file_pattern=r"open_ended_(?P<lang>en|cn|zh)\.jsonl",
+        evaluator="open",
+        data_type="open",
+        metrics=("prompt", "instruction"),
+        aliases=("open_ended", "open-ended"),
+    ),
+    "adjustment": Suite(
+        name="adjustment",
+        folder="adjustment",
+        file_pattern=r"adjustment_(?P<lang>en|cn|zh)\.jsonl",
+        evaluator="adjust",
+        data_type="adjust",
+        metrics=("iar", "ecr"),
+        aliases=("adjust",),
+    ),
+}
+
+LANGUAGES = {"en": ("en",), "zh": ("zh", "cn")}
+
+# Order of the closed variants in tables; others follow alphabetically.
+VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file's name says about it.
+
+    Attributes:
+        suite: the subset.
+        variant: the spoken variant; `standard` where the subset has no others.
+        lang: `en` or `zh`.
+    """
+
+    suite: Suite
+    variant: str
+    lang: str
+
+    def order(self) -> tuple[int, str, int, str]:
+        """Return the sort key of tables: subset, language, variant."""
+        place = VARIANTS.index(self.variant) if self.variant in VARIANTS else len(VARIANTS)
+        return list(SUITES).index(self.suite.name), self.lang, place, self.variant
+
+
+def file_kind(path: Path | str) -> FileKind | None:
+    """Return what a file name says, or None for a name outside the hub's layout."""
+    name = Path(path).name
+    for suite in SUITES.values():
+        match = re.fullmatch(suite.file_pattern, name)
+        if match:
+            groups = match.groupdict()
+            return FileKind(suite, groups.get("variant", "standard"), language(groups["lang"]))
+    return None
+
+
+def suite_named(name: str) -> Suite:
+    """Return the subset that a user means.
+
+    Raises:
+        UsageError: no subset goes by that name.
+    """
+    for suite in SUITES.values():
+        if name.lower() in (suite.name, *suite.aliases):
+            return suite
+    known = ", ".join("|".join((suite.evaluator, suite.name, *suite.aliases)) for suite in SUITES.values())
+    raise UsageError(f"unknown subset '{name}'; known: {known}")
+
+
+def language(name: str) -> str:
+    """Return `en` or `zh` for any of the names by which users call them.
+
+    Raises:
+        UsageError: no language goes by that name.
+    """
+    for code, names in LANGUAGES.items():
+        if name.lower() in names:
+            return code
+    raise UsageError(f"unknown language '{name}'; known: {', '.join('|'.join(names) for names in LANGUAGES.values())}")

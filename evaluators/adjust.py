@@ -1,0 +1,100 @@
+"""Adjustment items: from a grader's replies to the marks IAR and ECR.
+
+IAR: the corrected request was followed with the right content. ECR: the superseded request was still followed, so its
+mark is better when not met. The two are independent. Rules: docs/open-adjust.md section 5. Totals over items are
+counted elsewhere, from `counts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from data.records import ItemId, Mark, Score
+from evaluators import votes
+from prompts.replies import read_adjust_reply, stored_values
+
+METRICS = ("iar", "ecr")
+
+_NAMES = ("after", "before", "content")
+_RAISES = (votes.PRED_SCORE_NULL,)
+
+
+def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
+    """Count the votes of one adjustment item.
+
+    Args:
+        item_id: the item's identity.
+        fields: the item's line: `response` and `pred_score`.
+        profile: `reference` or `fixed`.
+
+    Returns:
+        A score with one mark each in `iar` and `ecr`, or an unscored one; `ties` are among `after`, `before` and
+        `content`. Under `reference` only a reply that contributes nothing counts as invalid.
+
+    Raises:
+        ValueError: there is no such profile.
+
+    Source: docs/open-adjust.md section 5.
+    """
+    reason = votes.unusable(fields, profile, raises=_RAISES)
+    if reason is not None:
+        return _unscored(item_id, reason)
+    replies = votes.replies_of(fields)
+    ballots = [stored_values(reply) if profile == "reference" else _fixed_ballot(reply) for reply in replies]
+    invalid = sum(not ballot for ballot in ballots)
+    # A ballot may end early: its first values count all the same.
+    columns = [[ballot[place] for ballot in ballots if len(ballot) > place] for place in range(len(_NAMES))]
+    if not all(columns):
+        return _unscored(item_id, votes.NO_READABLE_VOTE, invalid)
+    try:
+        majorities = [_majority(column, profile) for column in columns]
+    except TypeError as error:
+        return _unscored(item_id, votes.raised(str(error)), invalid)
+    return Score(
+        id=item_id,
+        marks=_marks(*majorities),
+        invalid_votes=invalid,
+        ties=tuple(name for name, outcome in zip(_NAMES, majorities, strict=True) if outcome.tied),
+    )
+
+
+def counts(score: Score) -> dict[str, tuple[int, int]] | None:
+    """Return (met, n) per metric; None for an unscored item. For `ecr`, met is the unwanted case."""
+    if score.unscored is not None:
+        return None
+    return {metric: (int(score.marks[metric][0].met), 1) for metric in METRICS}
+
+
+def _fixed_ballot(reply: object) -> tuple[object, ...]:
+    """Return the three verdicts of a readable reply, else nothing."""
+    vote = read_adjust_reply(reply)
+    return () if vote is None else (vote.after, vote.before, vote.content)
+
+
+def _majority(column: Sequence[object], profile: str) -> votes.Majority:
+    """Return the outcome of the votes on one key."""
+    if profile == "reference":
+        return votes.reference_majority(column)
+    return votes.fixed_majority([value is True for value in column])
+
+
+def _marks(after: votes.Majority, before: votes.Majority, content: votes.Majority) -> dict[str, tuple[Mark, ...]]:
+    """Return the two marks; IAR rests on two majorities, ECR on one."""
+    followed = Mark(
+        met=after.met and content.met,
+        expected="the corrected request is followed, with the right content",
+        found=f"followed: {after.found}; content right: {content.found}",
+        flag=after.flag or content.flag,
+    )
+    superseded = Mark(
+        met=before.met,
+        expected="the superseded request is still followed (better when not)",
+        found=f"superseded request followed: {before.found}",
+        flag=before.flag,
+    )
+    return {"iar": (followed,), "ecr": (superseded,)}
+
+
+def _unscored(item_id: ItemId, reason: str, invalid: int = 0) -> Score:
+    """Return the score of an item without marks; it would have had one per metric."""
+    return Score(id=item_id, marks={}, unscored=reason, expected=1, invalid_votes=invalid)

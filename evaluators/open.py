@@ -1,0 +1,107 @@
+"""Open items: from a grader's replies to one mark per yes/no question.
+
+Rules: docs/open-adjust.md section 4. Totals over items are counted elsewhere, from `counts`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from data.records import ItemId, Mark, Score
+from evaluators import votes
+from prompts.questions import question_list
+from prompts.replies import literal_list, read_open_reply
+
+METRICS = ("prompt", "instruction")
+
+_RAISES = (votes.PRED_SCORE_MISSING, votes.PRED_SCORE_NULL)
+
+
+def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
+    """Count the votes of one open item.
+
+    Args:
+        item_id: the item's identity.
+        fields: the item's line: `response`, `pred_score` and, where known, `decomposed_questions`.
+        profile: `reference` or `fixed`.
+
+    Returns:
+        A score whose `questions` hold one mark per position, or an unscored one whose `expected` is the number of
+        questions; `ties` are 0-based positions. Under `reference` a reply pushed out by a longer one counts as invalid.
+
+    Raises:
+        ValueError: there is no such profile.
+
+    Source: docs/open-adjust.md section 4.
+    """
+    questions = question_list(fields.get("decomposed_questions"))
+    reason = votes.unusable(fields, profile, raises=_RAISES)
+    if reason is not None:
+        return _unscored(item_id, reason, questions)
+    replies = votes.replies_of(fields)
+    ballots = _reference_ballots(replies) if profile == "reference" else _fixed_ballots(replies, questions)
+    invalid = len(replies) - len(ballots)
+    if not ballots:
+        return _unscored(item_id, votes.NO_READABLE_VOTE, questions, invalid)
+    majority = votes.reference_majority if profile == "reference" else votes.fixed_majority
+    try:
+        majorities = [majority(position) for position in zip(*ballots, strict=True)]
+    except TypeError as error:
+        return _unscored(item_id, votes.raised(str(error)), questions, invalid)
+    return Score(
+        id=item_id,
+        marks={"questions": _marks(majorities, questions)},
+        invalid_votes=invalid,
+        ties=tuple(position for position, outcome in enumerate(majorities) if outcome.tied),
+    )
+
+
+def counts(score: Score) -> dict[str, tuple[int, int]] | None:
+    """Return (met, n) per metric: the item as a whole, and its questions; None for an unscored item."""
+    if score.unscored is not None:
+        return None
+    met = [mark.met for mark in score.marks["questions"]]
+    return {"prompt": (int(all(met)), 1), "instruction": (sum(met), len(met))}
+
+
+def _reference_ballots(replies: Sequence[object]) -> list[list[object]]:
+    """Return the replies that are Python lists of the greatest length; none when that length is 0."""
+    lists = [entries for entries in map(literal_list, replies) if entries]
+    longest = max(map(len, lists), default=0)
+    return [entries for entries in lists if len(entries) == longest]
+
+
+def _fixed_ballots(replies: Sequence[object], questions: list[str] | None) -> list[tuple[bool, ...]]:
+    """Return the readable replies that have one verdict per question."""
+    read = [verdicts for verdicts in map(read_open_reply, replies) if verdicts is not None]
+    length = _shared_length(read) if questions is None else len(questions)
+    return [verdicts for verdicts in read if len(verdicts) == length]
+
+
+def _shared_length(read: Sequence[tuple[bool, ...]]) -> int | None:
+    """Return the length that more than half of the readable replies have, or None."""
+    for length, times in Counter(map(len, read)).items():
+        if 2 * times > len(read):
+            return length
+    return None
+
+
+def _marks(majorities: Sequence[votes.Majority], questions: list[str] | None) -> tuple[Mark, ...]:
+    """Return one mark per position, each with its question's text as far as it is known."""
+    texts = dict(enumerate(questions or ()))
+    return tuple(
+        Mark(
+            met=outcome.met,
+            expected=texts.get(position) or f"question {position + 1} answered YES",
+            found=outcome.found,
+            flag=outcome.flag,
+        )
+        for position, outcome in enumerate(majorities)
+    )
+
+
+def _unscored(item_id: ItemId, reason: str, questions: list[str] | None, invalid: int = 0) -> Score:
+    """Return the score of an item without marks."""
+    expected = None if questions is None else len(questions)
+    return Score(id=item_id, marks={}, unscored=reason, expected=expected, invalid_votes=invalid)

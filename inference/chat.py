@@ -1,0 +1,264 @@
+"""The one client for OpenAI-compatible chat servers: parameters, retries, limits. Speech models and graders share it.
+
+tenacity is the only retry: the openai package's own ones are off. What passes (connection lost, 408, 409, 429, 5xx, a
+torn or foreign body) is tried again, with the server's Retry-After where it gives one; what cannot pass ends the item
+(400, 422) or the run (no access, no such model, server gone).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import tenacity
+
+from data.errors import ModelError, ToolkitError, printable
+
+ATTEMPTS = 6
+LONGEST_WAIT = 120.0  # seconds; a server that asks for more is asked again earlier
+PASSING_STATUS = frozenset({408, 409, 425, 429})
+NO_ACCESS_STATUS = frozenset({401, 403, 404})
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model draws its tokens; part of every manifest, because it moves scores.
+
+    Attributes:
+        temperature: 0 is greedy.
+        top_p: nucleus mass, 0…1.
+        max_tokens: longest reply in tokens.
+        seed: for servers that take one; None sends none.
+    """
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """What a server returned for one request.
+
+    Attributes:
+        texts: one text a choice; None where a choice has no content.
+        finish_reasons: why each choice ended (`stop`, `length`, ...).
+        model: the model that the server says answered.
+        fingerprint: the server's `system_fingerprint`, where it gives one.
+        prompt_tokens: tokens of the request, 0 where the server does not count.
+        completion_tokens: tokens of all choices together.
+    """
+
+    texts: tuple[str | None, ...]
+    finish_reasons: tuple[str | None, ...]
+    model: str
+    fingerprint: str | None
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class ChatError(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
+    """One request failed for good; `permanent` says whether asking again later is pointless."""
+
+    def __init__(self, reason: str, *, permanent: bool) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+
+
+class _Passing(Exception):
+    """A failure worth another attempt."""
+
+    def __init__(self, reason: str, *, wait: float | None = None, unreachable: bool = False) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.unreachable = unreachable
+
+
+class ChatClient:
+    """Asks one model of one server; safe for many requests at once."""
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key: str | None = None,
+        timeout: float = 600.0,
+        connections: int = 64,
+        attempts: int = ATTEMPTS,
+        unavailable: type[ToolkitError] = ModelError,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Connect lazily: nothing is sent before the first `complete`.
+
+        Args:
+            base_url: the server's address up to and including `/v1`.
+            model: the id that the server knows the model by.
+            api_key: sent as bearer token, kept out of every message; None for servers that need none.
+            timeout: limit of one request in seconds.
+            connections: connections held open at once.
+            attempts: how often a passing failure is tried in all.
+            unavailable: the error that ends the run when the server cannot be used.
+            sleep: waits between attempts; tests hand in their own.
+        """
+        import openai
+
+        self.base_url = base_url
+        self.model = model
+        self._api_key = api_key
+        self._attempts = attempts
+        self._unavailable = unavailable
+        self._sleep = sleep
+        self._has_answered = False
+        self._openai = openai
+        transport = httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key or "none-needed",
+            max_retries=0,
+            http_client=transport,  # type: ignore[arg-type]  # annotated for its own fork, takes httpx at run time
+        )
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        sampling: Sampling,
+        *,
+        n: int = 1,
+        extra: Mapping[str, Any] | None = None,
+    ) -> ChatReply:
+        """Ask once, trying again while the failure is a passing one.
+
+        Args:
+            messages: the conversation in the chat-completions form.
+            sampling: how tokens are drawn.
+            n: wanted number of choices.
+            extra: further fields of the request body (`response_format`, `repeat_penalty`, ...).
+
+        Raises:
+            ChatError: this request cannot be answered.
+            ToolkitError: (of the class given as `unavailable`) the server cannot be used at all.
+        """
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": list(messages),
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+        }
+        if sampling.seed is not None:
+            body["seed"] = sampling.seed
+        if n != 1:
+            body["n"] = n
+        try:
+            async for attempt in tenacity.AsyncRetrying(
+                retry=tenacity.retry_if_exception_type(_Passing),
+                stop=tenacity.stop_after_attempt(self._attempts),
+                wait=_wait,
+                sleep=self._sleep,
+                reraise=True,
+            ):
+                with attempt:
+                    return await self._once(body, extra)
+        except _Passing as failure:
+            if failure.unreachable and not self._has_answered:
+                raise self._unavailable(
+                    f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
+                ) from None
+            raise ChatError(f"{failure} (tried {self._attempts} times)", permanent=False) from None
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def _once(self, body: dict[str, Any], extra: Mapping[str, Any] | None) -> ChatReply:
+        try:
+            raw = await self._client.chat.completions.with_raw_response.create(**body, extra_body=extra)
+            reply = _reply(json.loads(raw.content))
+        except self._openai.APITimeoutError:
+            raise _Passing("the server did not answer in time") from None
+        except self._openai.APIConnectionError as error:
+            raise _Passing(self._clean(f"connection failed: {error.__cause__ or error}"), unreachable=True) from None
+        except self._openai.APIStatusError as error:
+            raise self._failed(error.status_code, error.message, error.response.headers, error.code) from None
+        except (ValueError, KeyError, TypeError, AttributeError, httpx.HTTPError) as error:
+            raise _Passing(self._clean(f"the body is no chat completion ({type(error).__name__})")) from None
+        self._has_answered = True
+        return reply
+
+    def _failed(self, status: int, message: str, headers: Mapping[str, str], code: str | None) -> Exception:
+        reason = self._clean(f"HTTP {status}: {message}")
+        if code == "insufficient_quota":
+            return self._unavailable(f"{self._clean(self.base_url)}: the account's quota is used up ({reason})")
+        if status in PASSING_STATUS or status >= 500:
+            return _Passing(reason, wait=retry_after(headers))
+        if status == 401 or (status in NO_ACCESS_STATUS and not self._has_answered):
+            return self._unavailable(
+                f"{self._clean(self.base_url)} refuses model '{self.model}' ({reason}); check the model's name, the "
+                "address and the key"
+            )
+        return ChatError(reason, permanent=True)
+
+    def _clean(self, text: str) -> str:
+        """Shorten a message for one line, without the key and without credentials in an address."""
+        if self._api_key:
+            text = text.replace(self._api_key, "***")
+        return printable(without_credentials(text))[:300]
+
+
+def without_credentials(text: str) -> str:
+    """Return text with `user:password@` taken out of every address in it."""
+    return re.sub(r"(\w://)[^/\s@]+@", r"\1", text)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), at most LONGEST_WAIT."""
+    value = headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None
+
+
+_growing_wait = tenacity.wait_exponential_jitter(initial=1, max=30, jitter=1)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    failure = state.outcome.exception() if state.outcome else None
+    asked = failure.wait if isinstance(failure, _Passing) else None
+    return _growing_wait(state) if asked is None else asked
+
+
+def _reply(body: dict[str, Any]) -> ChatReply:
+    """Read a chat completion; anything else raises ValueError, KeyError, TypeError or AttributeError."""
+    choices = sorted(body["choices"], key=lambda choice: choice.get("index", 0))
+    if not choices:
+        raise ValueError("no choices")
+    texts = tuple(choice["message"].get("content") for choice in choices)
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise TypeError("content is no text")
+    usage = body.get("usage") or {}
+    return ChatReply(
+        texts=texts,
+        finish_reasons=tuple(choice.get("finish_reason") for choice in choices),
+        model=str(body.get("model", "")),
+        fingerprint=body.get("system_fingerprint"),
+        prompt_tokens=int(usage.get("prompt_tokens") or 0),
+        completion_tokens=int(usage.get("completion_tokens") or 0),
+    )

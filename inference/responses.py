@@ -1,0 +1,146 @@
+"""The file of answers to one data-set file: appended as answers come, resumed, and brought into order at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from data import jsonl
+from data.dataset import DatasetFile, identity_digest, item_of
+from data.errors import DataError
+from data.records import Item, Response
+
+# Fields that our commands add to an item's line; everything else on it is the data set's.
+ADDED_FIELDS = frozenset({"response", "error", "error_permanent", "transcript", "pred_score", "judge"})
+
+
+class ResponseFile:
+    """What was answered so far, and what is still to be asked.
+
+    Attributes:
+        source: the data-set file.
+        path: the file of answers, of the same name.
+        total: number of items that this run is about.
+        answered: number of those that need not be asked again.
+    """
+
+    def __init__(self, source: DatasetFile, folder: Path, *, limit: int | None, overwrite: bool) -> None:
+        """Read both files and compare them.
+
+        Args:
+            source: the data-set file.
+            folder: the run's folder.
+            limit: ask only the first so many items.
+            overwrite: ignore the answers that are there.
+
+        Raises:
+            DataError: a file is broken, or answers are there to other items than the data set's.
+        """
+        self.source = source
+        self.path = folder / source.path.name
+        self._limit = limit
+        self._wanted: dict[bytes, bytes] = {}  # item -> digest of its fields, in the data set's order
+        self._settled: set[bytes] = set()
+        self._appender: jsonl.Appender | None = None
+        for item in source.items():
+            self._wanted[identity_digest(item.id)] = _fields_digest(item.fields)
+        if not overwrite and self.path.exists():
+            for digest, fields in self._answers():
+                if fields.get("response") is not None or fields.get("error_permanent"):
+                    self._settled.add(digest)
+                else:
+                    self._settled.discard(digest)
+        chosen = [digest for digest, _ in zip(self._wanted, range(self._end), strict=False)]
+        self.total = len(chosen)
+        self.answered = sum(digest in self._settled for digest in chosen)
+        self._overwrite = overwrite
+
+    @property
+    def _end(self) -> int:
+        return len(self._wanted) if self._limit is None else self._limit
+
+    def open(self) -> None:
+        """Make the file ready for answers.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        if self._overwrite:
+            with jsonl.writing(self.path):
+                self.path.unlink(missing_ok=True)
+        self._appender = jsonl.Appender(self.path)
+
+    def pending(self) -> Iterator[Item]:
+        """Yield the items that have no answer yet, in the data set's order."""
+        for item, _ in zip(self.source.items(), range(self._end), strict=False):
+            if identity_digest(item.id) not in self._settled:
+                yield item
+
+    def append(self, item: Item, response: Response) -> None:
+        """Keep one answer.
+
+        Raises:
+            DataError: the disk is full or the file cannot be written.
+        """
+        if self._appender is None:
+            raise ValueError("open() comes first")
+        self._appender.append(_line(item, response))
+
+    def settle(self) -> tuple[int, int]:
+        """Bring the finished file into the data set's order, each item once; return (answered, failed).
+
+        Raises:
+            DataError: the file cannot be rewritten; it stays as it was, whole.
+        """
+        if self._appender is not None:
+            self._appender.close()
+            self._appender = None
+        places: dict[bytes, int] = {}
+        failed: set[bytes] = set()
+        offsets = []
+        for line in jsonl.read(self.path, torn=True):
+            offsets.append(line.offset)
+            item = item_of(line.fields, self.path, line.number)
+            digest = identity_digest(item.id)
+            places[digest] = line.offset
+            (failed.discard if line.fields.get("response") is not None else failed.add)(digest)
+        in_order = [places[digest] for digest in self._wanted if digest in places]
+        if in_order != offsets:
+            jsonl.rewrite(self.path, jsonl.raw_lines(self.path, in_order))
+        return len(places) - len(failed), len(failed)
+
+    def close(self) -> None:
+        """Close the file as it is; the next run continues it."""
+        if self._appender is not None:
+            self._appender.close()
+            self._appender = None
+
+    def _answers(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        for line in jsonl.read(self.path, torn=True):
+            item = item_of(line.fields, self.path, line.number)
+            digest = identity_digest(item.id)
+            if self._wanted.get(digest) != _fields_digest(item.fields):
+                raise DataError(
+                    f"answers an item that is not, or not so, in {self.source.path}; "
+                    "choose another --run_name, or --overwrite to start anew",
+                    path=self.path,
+                    line=line.number,
+                )
+            yield digest, line.fields
+
+
+def _line(item: Item, response: Response) -> dict[str, Any]:
+    fields = {name: value for name, value in item.fields.items() if name not in ADDED_FIELDS}
+    fields["response"] = response.text
+    if response.error is not None:
+        fields["error"] = response.error
+        fields["error_permanent"] = response.permanent
+    return {**fields, **(response.extra or {})}
+
+
+def _fields_digest(fields: Mapping[str, Any]) -> bytes:
+    own = {name: value for name, value in fields.items() if name not in ADDED_FIELDS}
+    return hashlib.blake2b(json.dumps(own, sort_keys=True).encode("ascii"), digest_size=16).digest()

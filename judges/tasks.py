@@ -1,0 +1,123 @@
+"""What a grader is asked about one response: the messages, the form of the reply, and what an empty answer gets.
+
+Rules: docs/open-adjust.md sections 2 and 3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import DataError
+from prompts.questions import question_list
+from prompts.replies import ADJUST_KEYS
+from prompts.templates import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One kind of judging.
+
+    Attributes:
+        data_type: the name that `--data_type` takes.
+        prompt: name of the bundled judge prompt.
+        values: the values of the prompt's placeholders, from an item's fields.
+        schema: JSON schema of the reply, from an item's fields.
+        all_no: the reply that says NO to everything, from an item's fields.
+        foreign_fields: fields that only items of another subset have.
+    """
+
+    data_type: str
+    prompt: str
+    values: Callable[[Mapping[str, Any]], dict[str, str]]
+    schema: Callable[[Mapping[str, Any]], dict[str, Any]]
+    all_no: Callable[[Mapping[str, Any]], str]
+    foreign_fields: tuple[str, ...]
+
+    def check(self, fields: Mapping[str, Any], path: Path, line: int) -> None:
+        """Refuse a line that this task cannot judge.
+
+        Raises:
+            DataError: a field is missing, or the line is of another subset.
+        """
+        for foreign in self.foreign_fields:
+            if foreign in fields:
+                raise DataError(
+                    f"is no field of {self.data_type} items; is this the right file for --data_type {self.data_type}?",
+                    path=path,
+                    line=line,
+                    field=foreign,
+                )
+        if "response" not in fields:
+            raise DataError("missing; run inference.py first", path=path, line=line, field="response")
+        if not isinstance(fields["response"], str | None):
+            raise DataError("must be text or null", path=path, line=line, field="response")
+        if self.data_type == "open" and not question_list(fields.get("decomposed_questions")):
+            raise DataError(
+                "missing or without questions; the grader needs at least one yes/no question",
+                path=path,
+                line=line,
+                field="decomposed_questions",
+            )
+
+    def messages(self, system: Template, prompt: Template, fields: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return the conversation that asks about one item's response."""
+        values = {name: sendable(value) for name, value in self.values(fields).items()}
+        return [{"role": "system", "content": system.text}, {"role": "user", "content": prompt.fill(values)}]
+
+
+def sendable(text: str) -> str:
+    """Return text that UTF-8 can carry: a lone surrogate becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _common_values(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {"request": fields["prompt"], "response": fields["response"]}
+
+
+def _questions(fields: Mapping[str, Any]) -> list[str]:
+    return question_list(fields["decomposed_questions"]) or []
+
+
+def _open_values(fields: Mapping[str, Any]) -> dict[str, str]:
+    questions = _questions(fields)
+    numbered = "\n".join(f"{number}. {question}" for number, question in enumerate(questions, start=1))
+    return {**_common_values(fields), "questions": numbered, "question_count": str(len(questions))}
+
+
+def _open_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
+    count = len(_questions(fields))
+    return {"type": "array", "items": {"enum": ["YES", "NO"]}, "minItems": count, "maxItems": count}
+
+
+def _open_all_no(fields: Mapping[str, Any]) -> str:
+    return json.dumps(["NO"] * len(_questions(fields)))
+
+
+def _adjust_schema(_: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {key: {"enum": ["YES", "NO"]} for key in ADJUST_KEYS},
+        "required": list(ADJUST_KEYS),
+        "additionalProperties": False,
+    }
+
+
+def _adjust_all_no(_: Mapping[str, Any]) -> str:
+    return json.dumps(dict.fromkeys(ADJUST_KEYS, "NO"))
+
+
+TASKS = {
+    "open": Task("open", "judge_open", _open_values, _open_schema, _open_all_no, ("instruction_id_list",)),
+    "adjust": Task(
+        "adjust",
+        "judge_adjust",
+        _common_values,
+        _adjust_schema,
+        _adjust_all_no,
+        ("instruction_id_list", "decomposed_questions"),
+    ),
+}
