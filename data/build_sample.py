@@ -46,7 +46,7 @@ CHINESE_VOICES = ("espeak-cmn",)
 NOISES = ("pink", "babble", "hum", "brown")
 SNRS_DB = (5.0, 10.0, 15.0)
 STYLES = {
-    "pico-en-us": ("stressed", "fast_high", "low", "slow_low_quiet"),
+    "pico-en-us": ("fast_high", "stressed", "low", "slow_low_quiet"),
     "flite-slt": ("high", "fast", "quiet", "low"),
     "flite-rms": ("slow", "quiet", "fast"),
 }
@@ -206,6 +206,8 @@ def _styled(index: int, row: Mapping[str, Any]) -> Rendering:
     name = STYLES[voice][index // len(STANDARD_VOICES) % len(STYLES[voice])]
     style = paralinguistics.style(name)
     stressed = paralinguistics.stressed_words(_words(row)) if style.stress else []
+    if style.stress and not stressed:
+        raise DataError(f"no word to stress in prompt {row['key']}", path=PROMPTS / "closed_en.jsonl")
     line = _line(row, voice, "en", _words(row))
     line.update(paralinguistics.parameters(name), stress=stressed)
     return Rendering(line, _sound(_words(row), voice, style, stressed))

@@ -160,6 +160,17 @@ class Appender:
 def rewrite(path: Path, lines: Iterable[bytes]) -> None:
     """Replace a file in one step; until then the old one stands whole.
 
+    Raises:
+        DataError: the target cannot be written; it is unchanged then.
+    """
+    with replacing(path) as file:
+        file.writelines(lines)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write to, which takes the place of `path` when the body ends well.
+
     A target that is no regular file (a pipe, /dev/stdout) is written through instead of replaced.
 
     Raises:
@@ -170,14 +181,14 @@ def rewrite(path: Path, lines: Iterable[bytes]) -> None:
             raise IsADirectoryError(21, "is a directory; name a file")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             with path.open("wb") as file:
-                file.writelines(lines)
+                yield file
             return
         target = path.resolve()  # a link keeps pointing at the file that is replaced
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.writelines(lines)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())

@@ -133,7 +133,7 @@ class Cell:
         n: the number's denominator.
         unscored: items of the file that this number leaves out.
         bounds: lowest and highest value it could have, were the unscored items (and, in the fixed profile, the
-            invalid instructions) all wrong or all right; None when there are no items.
+            invalid instructions) all wrong or all right.
         ci95: 95 % interval; None where no method is implemented for the metric.
     """
 
@@ -141,5 +141,5 @@ class Cell:
     value: float | None
     n: int
     unscored: int
-    bounds: tuple[float, float] | None
+    bounds: tuple[float, float]
     ci95: tuple[float, float] | None = None

@@ -1,0 +1,153 @@
+"""The command `python evaluate.py`: flags to files, results to a form, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from data import jsonl
+from data.errors import DataError, UsageError, guarded
+from data.suites import Suite, file_kind, suite_named
+
+PROFILES = ("reference", "fixed")
+DEFAULT_RESULTS = "results/embedded"
+FORMATS = ("table", "json", "markdown")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0, 2 (bad input), 130 (stopped)."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: _run(arguments), lambda line: print(line, file=sys.stderr))  # noqa: T201
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from evaluators.count import count_file
+
+    results = []
+    with _details(arguments.details) as detail, _progress() as advance:
+        for path, suite in _files(arguments):
+            result = count_file(
+                path,
+                suite,
+                arguments.profile,
+                detail=detail,
+                advance=advance,
+                unjudged_is_an_error=arguments.src_file is not None,
+            )
+            results.append(result)
+    text = _text(results, arguments)
+    if arguments.output_file:
+        jsonl.rewrite(Path(arguments.output_file), [text.encode("utf-8")])
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def _text(results: list[Any], arguments: argparse.Namespace) -> str:
+    from evaluators.report import as_json, rows, table
+
+    by_instruction = arguments.by == "instruction"
+    if arguments.format == "json":
+        return as_json.for_json(results, by_instruction=by_instruction)
+    tables = [rows.result_table(results)]
+    if by_instruction:
+        tables.append(rows.instruction_table(results))
+    title, notes = rows.title(results), rows.notes(results)
+    if arguments.format == "markdown":
+        return table.for_markdown(title, tables, notes)
+    return table.for_terminal(title, tables, notes, width=_terminal_width(arguments))
+
+
+def _terminal_width(arguments: argparse.Namespace) -> int | None:
+    """Return the terminal's width in columns; None where the table goes to a file or a pipe."""
+    import shutil
+
+    if arguments.output_file or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
+    """Return the files to count, each with its subset."""
+    if arguments.src_file is not None:
+        if arguments.results is not None:
+            raise UsageError("--src_file and --results exclude each other")
+        files = [Path(name) for name in arguments.src_file]
+        if arguments.evaluator is not None:
+            return [(path, suite_named(arguments.evaluator)) for path in files]
+        return [(path, _suite_of(path)) for path in files]
+    folder = Path(arguments.results or DEFAULT_RESULTS)
+    if not folder.is_dir():
+        raise DataError("no such folder of results; run python inference.py first", path=folder)
+    wanted = None if arguments.evaluator is None else suite_named(arguments.evaluator)
+    found = sorted(
+        ((kind, path) for path in folder.glob("*.jsonl") if (kind := file_kind(path)) is not None),
+        key=lambda pair: pair[0].order(),
+    )
+    chosen = [(path, kind.suite) for kind, path in found if wanted in (None, kind.suite)]
+    if not chosen:
+        raise DataError("no files of responses in this folder", path=folder)
+    return chosen
+
+
+def _suite_of(path: Path) -> Suite:
+    kind = file_kind(path)
+    if kind is None:
+        raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open or adjust")
+    return kind.suite
+
+
+@contextmanager
+def _details(path: str | None) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """Yield what takes one object an item and writes it to the details' file, which appears when all went well."""
+    if path is None:
+        yield None
+        return
+    with jsonl.replacing(Path(path)) as file:
+
+        def write(fields: dict[str, Any]) -> None:
+            file.write(jsonl.dumps(fields))
+
+        yield write
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[], None]]:
+    """Yield what counts items and, in a terminal, shows how many are counted so far."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+
+    count = 0
+    with Console(stderr=True).status("counting") as status:
+
+        def advance() -> None:
+            nonlocal count
+            count += 1
+            if count % 500 == 0:
+                status.update(f"counting: {count} items")
+
+        yield advance
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="evaluate.py",
+        description="Count files of responses: by rule, strict and loose (close), by a grader's votes (open, adjust).",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--evaluator", help="close, open or adjust (default: told from the file's name)")
+    parser.add_argument("--src_file", "--input_file", nargs="+", metavar="FILE", help="files of responses")
+    parser.add_argument("--results", metavar="DIR", help=f"every file of a run (default: {DEFAULT_RESULTS})")
+    parser.add_argument("--profile", choices=PROFILES, default="reference", help="published arithmetic, or repaired")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="form of the result")
+    parser.add_argument("--output_file", metavar="FILE", help="write the result here instead of to the terminal")
+    parser.add_argument("--details", metavar="FILE", help="write one JSON line an item: each verdict with its reason")
+    parser.add_argument("--by", choices=("instruction",), help="add a table by instruction kind")
+    return parser

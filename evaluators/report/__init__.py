@@ -1,0 +1,1 @@
+"""Showing numbers: what the rows are, and the forms in which they are printed."""

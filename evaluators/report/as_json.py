@@ -1,0 +1,60 @@
+"""The numbers as JSON: fractions, each with its n and its bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from data.records import Cell
+from evaluators.count import FileResult
+from evaluators.tally import Ratio, Tally
+
+
+def for_json(results: Sequence[FileResult], *, by_instruction: bool) -> str:
+    """Return `{"profile", "files": [...]}`, with a final line feed."""
+    files = [_file(result, by_instruction=by_instruction) for result in results]
+    return json.dumps({"profile": results[0].profile, "files": files}, indent=2) + "\n"
+
+
+def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
+    tally = result.tally
+    shown: dict[str, Any] = {
+        "file": result.path.name,
+        "evaluator": result.suite.evaluator,
+        "lang": result.kind.lang if result.kind else None,
+        "variant": result.kind.variant if result.kind else None,
+        "n_items": tally.n_items,
+        "n_scored": tally.n_scored if result.judged else 0,
+        "metrics": _metrics(tally),
+        "unscored": dict(tally.unscored),
+        "flags": dict(tally.flags),
+    }
+    if result.own_responses is not None:
+        shown["own_responses"] = {"items_touched": result.touched, "metrics": _metrics(result.own_responses)}
+    if result.suite.data_type is not None:
+        shown |= {
+            "judges": sorted(result.judges),
+            "invalid_votes": tally.invalid_votes,
+            "ties": tally.ties,
+            "replaced": result.replaced,
+        }
+    if by_instruction and result.suite.evaluator == "close":
+        shown["by_instruction"] = {
+            instruction: {"strict": _ratio(strict), "loose": _ratio(loose)}
+            for instruction, (strict, loose) in sorted(tally.by_instruction.items())
+        }
+    return shown
+
+
+def _metrics(tally: Tally) -> dict[str, Any]:
+    return {name: _cell(cell) for name, cell in tally.cells().items()}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    ci95 = None if cell.ci95 is None else list(cell.ci95)
+    return {"value": cell.value, "n": cell.n, "bounds": list(cell.bounds), "ci95": ci95}
+
+
+def _ratio(ratio: Ratio) -> dict[str, Any]:
+    return {"value": ratio.value, "n": ratio.n, "bounds": list(ratio.bounds)}

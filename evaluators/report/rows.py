@@ -1,0 +1,173 @@
+"""The rows of the table and the notes under it, before they take a form."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.records import Cell
+from evaluators.count import FileResult
+from evaluators.tally import Ratio
+
+# Header -> the metrics that may stand under it; the published table's headline numbers come first.
+COLUMNS = {
+    "P. Acc.": ("mean-prompt", "prompt"),
+    "I. Acc.": ("mean-instruction", "instruction"),
+    "IAR ↑": ("iar",),
+    "ECR ↓": ("ecr",),
+    "strict P.": ("strict-prompt",),
+    "strict I.": ("strict-instruction",),
+    "loose P.": ("loose-prompt",),
+    "loose I.": ("loose-instruction",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Text in rows and columns.
+
+    Attributes:
+        headers: column heads.
+        rows: one list of texts a row, as long as `headers`.
+        text_columns: how many columns, from the left, hold names; the others hold numbers.
+    """
+
+    headers: list[str]
+    rows: list[list[str]]
+    text_columns: int
+
+
+def result_table(results: Sequence[FileResult]) -> Table:
+    """Return one row a file, and a second one where the reference's lookup by prompt text matters.
+
+    Values are percent; bounds stand behind them where something is undecided.
+    """
+    lines: list[tuple[list[str], dict[str, Cell]]] = []
+    for result in results:
+        cells = result.tally.cells() if result.judged else {}
+        counts = [str(result.tally.n_items), str(result.tally.n_scored) if result.judged else "not judged"]
+        lines.append(([*_names(result), *counts], cells))
+        if result.own_responses is not None:
+            own = result.own_responses
+            names = ["", f"  own responses ({result.touched} touched)", ""]
+            lines.append(([*names, str(own.n_items), str(own.n_scored)], own.cells()))
+    used = [
+        header
+        for header, metrics in COLUMNS.items()
+        if any(metric in cells for metric in metrics for _, cells in lines)
+    ]
+    rows = [
+        [*names, *(_shown(next((cells[m] for m in COLUMNS[header] if m in cells), None)) for header in used)]
+        for names, cells in lines
+    ]
+    return Table(["subset", "variant", "lang", "items", "scored", *used], rows, 3)
+
+
+def instruction_table(results: Sequence[FileResult]) -> Table:
+    """Return one row an instruction kind of each closed file, strict and loose."""
+    rows = []
+    for result in results:
+        for instruction, (strict, loose) in sorted(result.tally.by_instruction.items()):
+            rows.append([*_names(result), instruction, str(strict.n), _ratio(strict), _ratio(loose)])
+    return Table(["subset", "variant", "lang", "instruction", "n", "strict", "loose"], rows, 4)
+
+
+def title(results: Sequence[FileResult]) -> str:
+    """Return whose numbers these are, with the remark that belongs beside the model's name."""
+    names = sorted({_model_name(_manifest(result.path)) for result in results})
+    return f"{', '.join(names)} · profile {results[0].profile}"
+
+
+def notes(results: Sequence[FileResult]) -> list[str]:
+    """Return what a reader has to know to read the numbers, one note a line."""
+    found = [
+        "Percent. P.: items with every requirement met; I.: single requirements. Closed P. and I. are means of strict "
+        "and loose."
+    ]
+    found += _run_notes(results)
+    judges = sorted({judge for result in results for judge in result.judges})
+    if judges:
+        found.append(f"Judged by {'; '.join(judges)} (our own judge prompts).")
+    if any(result.own_responses for result in results):
+        found.append(
+            "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
+            "second row judges each by its own."
+        )
+    unscored = sum((result.tally.unscored for result in results if result.judged), Counter[str]())
+    if unscored:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in unscored.most_common())
+        found.append(f"Unscored items ({reasons}) are in no value; [low–high] is what they could make of it.")
+    flags = sum((result.tally.flags for result in results), Counter[str]())
+    for flag, meaning in FLAG_MEANINGS.items():
+        if flags[flag]:
+            found.append(f"{flags[flag]} {meaning}")
+    invalid_votes = sum(result.tally.invalid_votes for result in results)
+    if invalid_votes:
+        found.append(f"{invalid_votes} judge replies could not be read as votes.")
+    replaced = sum(result.replaced for result in results)
+    if replaced:
+        found.append(f"{replaced} lines are gradings of an item that a later line grades again; the later one counts.")
+    if not all(result.judged for result in results):
+        found.append("Not judged: run python api_judge.py on the file first.")
+    return found
+
+
+FLAG_MEANINGS = {
+    "random": "verdicts rest on a number that the reference draws at random; the likelier outcome stands.",
+    "error": "verdicts are false because the reference raises there.",
+    "invalid": "verdicts are false because the arguments cannot be used; the upper bound counts them true.",
+    "tie": "verdicts rest on tied votes.",
+}
+
+
+def _names(result: FileResult) -> list[str]:
+    if result.kind is None:
+        return [result.path.name, "", ""]
+    return [result.suite.name, result.kind.variant, result.kind.lang]
+
+
+def _shown(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    return _percent(cell.value, cell.bounds)
+
+
+def _ratio(ratio: Ratio) -> str:
+    return _percent(ratio.value, ratio.bounds)
+
+
+def _percent(value: float | None, bounds: tuple[float, float]) -> str:
+    text = "–" if value is None else f"{100 * value:.2f}"
+    low, high = bounds
+    return text if low == high else f"{text} [{100 * low:.1f}–{100 * high:.1f}]"
+
+
+def _run_notes(results: Iterable[FileResult]) -> list[str]:
+    """Return sampling and system line of the runs that the files belong to: they move scores."""
+    found = []
+    for folder in dict.fromkeys(result.path.parent for result in results):
+        manifest = _manifest(folder / "any")
+        if manifest:
+            sampling = ", ".join(f"{name} {value}" for name, value in manifest.get("sampling", {}).items())
+            system = manifest.get("system_prompt_id") or "none"
+            found.append(f"{_model_name(manifest)}: {sampling}; system line {system}.")
+    return found
+
+
+def _model_name(manifest: dict[str, Any]) -> str:
+    model = manifest.get("model", {})
+    label = f" ({model['label']})" if model.get("label") else ""
+    return f"{model.get('name', 'unknown model')}{label}"
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """Return the run.json beside a file; nothing where there is none or it is unreadable."""
+    try:
+        fields = json.loads((path.parent / "run.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) and isinstance(fields.get("model"), dict) else {}

@@ -1,0 +1,170 @@
+"""Adding scores up: from the marks of single items to the numbers of a table.
+
+Rules: docs/closed-rules.md section 7, docs/open-adjust.md section 6. Only running sums are kept, so a file of any
+length is counted in the same memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.records import Cell, ItemId, Mark, Score
+from evaluators import adjust, close
+from evaluators import open as open_ended
+
+Counts = dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """One way of counting.
+
+    Attributes:
+        name: the name that `--evaluator` takes.
+        metrics: what it counts, in the table's order.
+        score: from an item's line to its marks.
+        counts: (met, n) per metric of a scored item.
+        highest: the same, were everything undecided met.
+        needs: fields that every line must have.
+    """
+
+    name: str
+    metrics: tuple[str, ...]
+    score: Callable[[ItemId, Mapping[str, Any], str], Score]
+    counts: Callable[[Score], Counts | None]
+    highest: Callable[[Score], Counts | None]
+    needs: tuple[str, ...]
+
+
+EVALUATORS = {
+    "close": Evaluator(
+        "close", close.METRICS, close.score, close.counts, close.highest, ("key", "instruction_id_list", "kwargs")
+    ),
+    "open": Evaluator("open", open_ended.METRICS, open_ended.score, open_ended.counts, open_ended.counts, ()),
+    "adjust": Evaluator("adjust", adjust.METRICS, adjust.score, adjust.counts, adjust.counts, ()),
+}
+
+
+@dataclass(slots=True)
+class Ratio:
+    """A fraction with its bounds, as running sums.
+
+    Attributes:
+        met: what was met.
+        n: of how many.
+        highest: what would be met, were everything undecided met.
+        n_all: of how many, the unscored ones included.
+    """
+
+    met: int = 0
+    n: int = 0
+    highest: int = 0
+    n_all: int = 0
+
+    def add(self, met: int, n: int, highest: int) -> None:
+        """Count a scored item."""
+        self.met += met
+        self.n += n
+        self.highest += highest
+        self.n_all += n
+
+    def add_unscored(self, n: int) -> None:
+        """Count an item that has no marks: it could have had up to n."""
+        self.highest += n
+        self.n_all += n
+
+    @property
+    def value(self) -> float | None:
+        """Return the fraction over what was scored; None when nothing was."""
+        return self.met / self.n if self.n else None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the lowest and the highest value it could have."""
+        return (self.met / self.n_all, self.highest / self.n_all) if self.n_all else (0.0, 1.0)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running sums over the scores of one file.
+
+    Attributes:
+        evaluator: the way of counting.
+        n_items: items counted in.
+        n_scored: of these, the ones with marks.
+        ratios: one sum a metric.
+        by_instruction: (strict, loose) sums for each instruction id (close only).
+        flags: how many marks carry which flag (`random`, `error`, `invalid`, `tie`); loose and strict count as one.
+        unscored: how many items are unscored for which reason.
+        invalid_votes: replies that could not be read (open, adjust).
+        ties: positions whose votes were tied (open, adjust).
+    """
+
+    evaluator: Evaluator
+    n_items: int = 0
+    n_scored: int = 0
+    ratios: dict[str, Ratio] = field(default_factory=dict)
+    by_instruction: dict[str, tuple[Ratio, Ratio]] = field(default_factory=dict)
+    flags: Counter[str] = field(default_factory=Counter)
+    unscored: Counter[str] = field(default_factory=Counter)
+    invalid_votes: int = 0
+    ties: int = 0
+
+    def __post_init__(self) -> None:
+        self.ratios = {metric: Ratio() for metric in self.evaluator.metrics}
+
+    def add(self, score: Score, instructions: list[str] | None = None) -> None:
+        """Count one item in; `instructions` names its marks where the evaluator is `close`."""
+        self.n_items += 1
+        self.invalid_votes += score.invalid_votes
+        self.ties += len(score.ties)
+        if score.unscored is not None:
+            self.unscored[score.unscored] += 1
+            for metric, ratio in self.ratios.items():
+                # An unscored item always was one prompt; how many instructions it had may be unknown.
+                ratio.add_unscored((score.expected or 0) if metric.endswith("instruction") else 1)
+            for instruction in instructions or ():
+                for ratio in self._of_instruction(instruction):
+                    ratio.add_unscored(1)
+            return
+        self.n_scored += 1
+        counts, highest = self.evaluator.counts(score), self.evaluator.highest(score)
+        if counts is None or highest is None:
+            raise ValueError("a scored item has counts")
+        for metric, ratio in self.ratios.items():
+            met, n = counts[metric]
+            ratio.add(met, n, highest[metric][0])
+        if instructions is None:
+            self.flags.update(mark.flag for marks in score.marks.values() for mark in marks if mark.flag)
+            return
+        for instruction, strict, loose in zip(instructions, score.marks["strict"], score.marks["loose"], strict=True):
+            self.flags.update({flag for flag in (strict.flag, loose.flag) if flag})
+            for ratio, mark in zip(self._of_instruction(instruction), (strict, loose), strict=True):
+                ratio.add(mark.met, 1, _could_be_met(mark))
+
+    def cells(self) -> dict[str, Cell]:
+        """Return the table's numbers, in its order; for `close` with the means of strict and loose."""
+        unscored = self.n_items - self.n_scored
+        cells = {
+            metric: Cell(metric, ratio.value, ratio.n, unscored, ratio.bounds) for metric, ratio in self.ratios.items()
+        }
+        if self.evaluator.name == "close":
+            for level in ("prompt", "instruction"):
+                cells[f"mean-{level}"] = _mean(f"mean-{level}", cells[f"strict-{level}"], cells[f"loose-{level}"])
+        return cells
+
+    def _of_instruction(self, instruction: str) -> tuple[Ratio, Ratio]:
+        return self.by_instruction.setdefault(instruction, (Ratio(), Ratio()))
+
+
+def _could_be_met(mark: Mark) -> bool:
+    return mark.met or mark.flag == "invalid"
+
+
+def _mean(metric: str, strict: Cell, loose: Cell) -> Cell:
+    value = None if strict.value is None or loose.value is None else (strict.value + loose.value) / 2
+    low, high = ((one + other) / 2 for one, other in zip(strict.bounds, loose.bounds, strict=True))
+    return Cell(metric, value, strict.n, strict.unscored, (low, high))
