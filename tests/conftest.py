@@ -1,0 +1,150 @@
+"""Shared fixtures: a clean environment, a scripted chat server for faults, and the embedded model as a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep keys and proxies of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.startswith("OPENAI_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.delenv(name)
+
+
+@dataclass
+class Call:
+    """One request that the scripted server received."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass
+class Reaction:
+    """What the scripted server does with one request.
+
+    Attributes:
+        status: the HTTP status.
+        body: an object (sent as JSON) or raw bytes.
+        headers: further headers.
+        wait: seconds before anything is sent.
+        torn: promise the whole body, send half of it, and hang up.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+    torn: bool = False
+
+
+def completion(*texts: str | None, model: str = "scripted-1") -> dict[str, Any]:
+    """Return a chat completion with one choice a text."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "system_fingerprint": "fp_scripted",
+        "choices": [
+            {"index": place, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            for place, text in enumerate(texts)
+        ],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3 * len(texts), "total_tokens": 7 + 3 * len(texts)},
+    }
+
+
+class ScriptedServer:
+    """A chat server on the loopback interface that reacts as a function of the call says."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.react: Callable[[Call], Reaction] = lambda call: Reaction(
+            body=completion(*["fine"] * int(call.body.get("n", 1)))
+        )
+        self._lock = threading.Lock()
+        scripted = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:  # noqa: N802  # the name that http.server calls
+                length = int(self.headers.get("content-length", 0))
+                call = Call(self.path, dict(self.headers), json.loads(self.rfile.read(length)))
+                with scripted._lock:
+                    scripted.calls.append(call)
+                scripted._answer(self, scripted.react(call))
+
+            def log_message(self, *_: object) -> None:
+                """Keep the test output clean."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def base_url(self) -> str:
+        """Return the address up to and including /v1."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    @staticmethod
+    def _answer(handler: BaseHTTPRequestHandler, reaction: Reaction) -> None:
+        if reaction.wait:
+            threading.Event().wait(reaction.wait)
+        body = reaction.body if isinstance(reaction.body, bytes) else json.dumps(reaction.body).encode()
+        headers = {"content-type": "application/json", **reaction.headers}
+        try:
+            handler.send_response(reaction.status)
+            for name, value in headers.items():
+                handler.send_header(name, value)
+            handler.send_header("content-length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body[: len(body) // 2] if reaction.torn else body)
+            if reaction.torn:
+                handler.close_connection = True
+        except OSError:
+            handler.close_connection = True  # the client had enough: what a test of time limits wants
+
+
+@pytest.fixture
+def scripted_server() -> Iterator[ScriptedServer]:
+    """A chat server whose every reaction a test decides."""
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Any:
+    """The real SmolLM2 behind llama.cpp's own OpenAI-compatible server."""
+    from inference import embedded
+
+    return embedded.LlamaServer(embedded.llm_file())
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows to a file and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
