@@ -12,8 +12,8 @@ from typing import Any
 from data import jsonl
 from data.errors import DataError, UsageError, guarded
 from data.suites import Suite, file_kind, suite_named
+from evaluators import PROFILES
 
-PROFILES = ("reference", "fixed")
 DEFAULT_RESULTS = "results/embedded"
 FORMATS = ("table", "json", "markdown")
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-PROFILES = ("reference", "fixed")
+from evaluators import PROFILES
 
 NO_RESPONSE = "no response"
 NO_READABLE_VOTE = "no readable vote"

@@ -72,6 +72,9 @@ def completion(*texts: str | None, model: str = "scripted-1") -> dict[str, Any]:
 class ScriptedServer:
     """A chat server on the loopback interface that reacts as a function of the call says."""
 
+    Reaction = Reaction
+    completion = staticmethod(completion)
+
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.react: Callable[[Call], Reaction] = lambda call: Reaction(
@@ -83,7 +86,7 @@ class ScriptedServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802  # the name that http.server calls
+            def do_POST(self) -> None:  # the name that http.server calls
                 length = int(self.headers.get("content-length", 0))
                 call = Call(self.path, dict(self.headers), json.loads(self.rfile.read(length)))
                 with scripted._lock:
@@ -143,8 +146,19 @@ def embedded_server() -> Any:
     return embedded.LlamaServer(embedded.llm_file())
 
 
-def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write rows to a file and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+@pytest.fixture
+def write_jsonl() -> Callable[[Path, list[dict[str, Any]]], Path]:
+    """A function that writes rows to a file and returns its path."""
+
+    def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def golden() -> Callable[[str], list[dict[str, Any]]]:
+    """A function that returns the rows of a golden file."""
+    return lambda name: [json.loads(line) for line in (GOLDEN / name).read_bytes().splitlines()]
