@@ -44,7 +44,7 @@ class Table:
 def result_table(results: Sequence[FileResult]) -> Table:
     """Return one row a file, and a second one where the reference's lookup by prompt text matters.
 
-    Values are percent; bounds stand behind them where something is undecided.
+    Values are percent; where something is undecided, a second line holds their bounds.
     """
     lines: list[tuple[list[str], dict[str, Cell]]] = []
     for result in results:
@@ -91,7 +91,7 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     found += _run_notes(results)
     judges = sorted({judge for result in results for judge in result.judges})
     if judges:
-        found.append(f"Judged by {'; '.join(judges)} (our own judge prompts).")
+        found.append(f"Judged by {'; '.join(judges)}.")
     if any(result.own_responses for result in results):
         found.append(
             "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
@@ -143,7 +143,7 @@ def _ratio(ratio: Ratio) -> str:
 def _percent(value: float | None, bounds: tuple[float, float]) -> str:
     text = "–" if value is None else f"{100 * value:.2f}"
     low, high = bounds
-    return text if low == high else f"{text} [{100 * low:.1f}–{100 * high:.1f}]"
+    return text if low == high else f"{text}\n[{100 * low:.1f}–{100 * high:.1f}]"
 
 
 def _run_notes(results: Iterable[FileResult]) -> list[str]:

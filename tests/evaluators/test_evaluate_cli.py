@@ -1,0 +1,303 @@
+"""The command evaluate.py: forms, choices of files, bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluators.cli import main
+
+Write = Callable[[Path, list[dict[str, Any]]], Path]
+Golden = Callable[[str], list[dict[str, Any]]]
+ROOT = Path(__file__).parents[2]
+CLOSED_LINE = {
+    "key": 1,
+    "prompt": "p",
+    "instruction_id_list": ["punctuation:no_comma"],
+    "kwargs": [{}],
+    "response": "no comma",
+}
+OPEN_LINE = {
+    "key": 1,
+    "prompt": "p",
+    "audio_path": "a",
+    "response": "r",
+    "decomposed_questions": ["q"],
+    "pred_score": ['["YES"]'] * 4,
+    "judge": {"model": "m", "prompt_id": "judge_open@1"},
+}
+ADJUST_REPLY = '{"follow_after_adjust": "YES", "follow_before_adjust": "NO", "after_adjust_content_correct": "YES"}'
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, write_jsonl: Write) -> Path:
+    """A run with two closed variants, a judged adjustment file and an open file that no grader has seen."""
+    folder = tmp_path / "run"
+    write_jsonl(folder / "closed_standard_en.jsonl", [CLOSED_LINE])
+    write_jsonl(folder / "closed_accent_cn.jsonl", [CLOSED_LINE, {**CLOSED_LINE, "key": 2, "response": None}])
+    write_jsonl(folder / "open_ended_en.jsonl", [{k: v for k, v in OPEN_LINE.items() if k != "pred_score"}])
+    write_jsonl(
+        folder / "adjustment_en.jsonl", [{"key": 1, "prompt": "p", "response": "r", "pred_score": [ADJUST_REPLY] * 4}]
+    )
+    (folder / "run.json").write_text(
+        json.dumps(
+            {
+                "model": {"name": "embedded", "label": "smoke-test model"},
+                "sampling": {"temperature": 0.0, "max_tokens": 5},
+                "system_prompt_id": "system@1",
+            }
+        )
+    )
+    return folder
+
+
+def output(capsys: pytest.CaptureFixture[str], *flags: object) -> str:
+    """Run the command, expect success, and return what it printed."""
+    assert main([str(flag) for flag in flags]) == 0
+    return capsys.readouterr().out
+
+
+def test_json_has_the_documented_form(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every number stands with its n, its bounds and a place for its interval."""
+    path = run_folder / "closed_accent_cn.jsonl"
+    result = json.loads(output(capsys, "--evaluator", "close", "--src_file", path, "--format", "json"))
+    assert result["profile"] == "reference"
+    (file,) = result["files"]
+    head = {name: file[name] for name in ("file", "evaluator", "lang", "variant", "n_items", "n_scored")}
+    assert head == {
+        "file": "closed_accent_cn.jsonl",
+        "evaluator": "close",
+        "lang": "zh",
+        "variant": "accent",
+        "n_items": 2,
+        "n_scored": 0,
+    }
+    assert list(file["metrics"]) == [
+        "strict-prompt",
+        "strict-instruction",
+        "loose-prompt",
+        "loose-instruction",
+        "mean-prompt",
+        "mean-instruction",
+    ]
+    own = file["own_responses"]["metrics"]["strict-prompt"]
+    assert own == {"value": 1.0, "n": 1, "bounds": [0.5, 1.0], "ci95": None}
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "file", "names"),
+    [
+        ("open", OPEN_LINE, ["prompt", "instruction"]),
+        ("open-ended", OPEN_LINE, ["prompt", "instruction"]),
+        (
+            "adjust",
+            {"prompt": "p", "response": "r", "pred_score": [ADJUST_REPLY] * 4},
+            ["iar", "ecr"],
+        ),
+    ],
+)
+def test_metrics_of_judged_files(
+    tmp_path: Path,
+    write_jsonl: Write,
+    capsys: pytest.CaptureFixture[str],
+    evaluator: str,
+    file: dict[str, Any],
+    names: list[str],
+) -> None:
+    """Judged files carry their own metrics and the grader's name."""
+    path = write_jsonl(tmp_path / "any name.jsonl", [file])
+    result = json.loads(output(capsys, "--evaluator", evaluator, "--src_file", path, "--format", "json"))
+    assert list(result["files"][0]["metrics"]) == names
+    assert result["files"][0]["judges"]
+
+
+def test_a_run_becomes_one_table(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All files stand in the order subset, language, variant; one that is not judged yet says so."""
+    text = output(capsys, "--results", run_folder)
+    lines = [line.split() for line in text.splitlines()]
+    rows = [line[:3] for line in lines if line and line[0] in ("closed", "open", "adjustment")]
+    assert rows == [
+        ["closed", "standard", "en"],
+        ["closed", "accent", "zh"],
+        ["open", "standard", "en"],
+        ["adjustment", "standard", "en"],
+    ]
+    assert "embedded (smoke-test model)" in text
+    assert "temperature 0.0, max_tokens 5; system line system@1" in text
+    assert "not judged" in text
+    assert "unknown judge" in text
+
+
+def test_unscored_items_show_the_range(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A value that leaves items out never stands without what they could make of it."""
+    text = output(capsys, "--src_file", run_folder / "closed_accent_cn.jsonl", "--profile", "fixed")
+    assert "  100.00  " in text
+    assert "[50.0–100.0]" in text
+    assert "1 no response" in text
+
+
+def test_markdown_is_escaped(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name from a file cannot break out of a cell or become markup."""
+    note = {"model": "<b>x|y</b>\n# head", "prompt_id": "p"}
+    path = write_jsonl(tmp_path / "open_ended_en.jsonl", [{**OPEN_LINE, "judge": note}])
+    text = output(capsys, "--src_file", path, "--format", "markdown")
+    assert "&lt;b>x\\|y&lt;/b> # head" in text
+    assert "<b>" not in text
+    assert "| open | standard | en | 1 | 1 | 100.00 | 100.00 |" in text
+
+
+def test_control_characters_do_not_reach_the_terminal(
+    tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A judge's name from a file cannot steer the terminal."""
+    note = {"model": "evil\x1b[31m\x07", "prompt_id": "p"}
+    path = write_jsonl(tmp_path / "open_ended_en.jsonl", [{**OPEN_LINE, "judge": note}])
+    text = output(capsys, "--src_file", path)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+@pytest.mark.parametrize("form", ["table", "json", "markdown"])
+def test_output_file(run_folder: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """With --output_file the result goes there, and stdout stays empty."""
+    target = run_folder / "table.out"
+    shown = output(capsys, "--results", run_folder, "--format", form)
+    assert output(capsys, "--results", run_folder, "--format", form, "--output_file", target) == ""
+    assert target.read_text(encoding="utf-8") == shown
+
+
+def test_details_and_by_instruction(run_folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """--details writes a line an item; --by instruction adds the kinds."""
+    details = tmp_path / "details.jsonl"
+    text = output(capsys, "--results", run_folder, "--details", details, "--by", "instruction")
+    assert "punctuation:no_comma" in text
+    lines = [json.loads(line) for line in details.read_text(encoding="utf-8").splitlines()]
+    assert [line["file"] for line in lines].count("closed_accent_cn.jsonl") == 2
+    assert len(lines) == 5
+
+
+BAD_FILES: dict[str, bytes] = {
+    "not JSON": b'{"key": 1}\n{"key": \n',
+    "not an object": b"[1, 2]\n",
+    "not UTF-8": b'{"key": 1, "prompt": "\xff"}\n',
+    "empty": b"",
+    "only blank lines": b"\n \n",
+    "missing field": b'{"key": 1}\n',
+    "torn": json.dumps(CLOSED_LINE).encode()[:-9],
+    "nested too deeply": b'{"key": ' + b"[" * 100_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BAD_FILES))
+def test_broken_files_get_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """Broken input is named with its place in one line; nothing is printed to stdout or written."""
+    path = tmp_path / "closed_standard_en.jsonl"
+    path.write_bytes(BAD_FILES[kind])
+    details, table = tmp_path / "details.jsonl", tmp_path / "table.md"
+    code = main(["--src_file", str(path), "--details", str(details), "--output_file", str(table)])
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.startswith(f"error: {path}")
+    assert captured.err.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--src_file", "{folder}"], "is a directory"),
+        (["--src_file", "{folder}/none.jsonl"], "does not tell the subset"),
+        (["--src_file", "{folder}/closed_none_en.jsonl"], "no such file"),
+        (["--results", "{folder}/none"], "no such folder"),
+        (["--results", "{folder}", "--evaluator", "closd"], "unknown subset 'closd'"),
+        (["--results", "{folder}", "--src_file", "x"], "exclude each other"),
+        (["--results", "{folder}", "--output_file", "{folder}"], "is a directory"),
+        (["--results", "{folder}", "--output_file", "/dev/full"], "No space left on device"),
+        (["--results", "{folder}", "--details", "/dev/full"], "No space left on device"),
+        (["--src_file", "{folder}/open_ended_en.jsonl"], "api_judge.py --data_type open"),
+        (["--src_file", "{folder}/open_ended_en.jsonl", "--evaluator", "close"], "is --evaluator close right?"),
+    ],
+)
+def test_impossible_calls_get_one_line_and_exit_code_2(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], flags: list[str], says: str
+) -> None:
+    """What cannot work is said in one line that names it."""
+    directory_named_like_a_file = run_folder / "closed_disfluency_en.jsonl.d"
+    directory_named_like_a_file.mkdir()
+    filled = [flag.format(folder=run_folder) for flag in flags]
+    if flags == ["--src_file", "{folder}"]:
+        filled += ["--evaluator", "close"]
+    assert main(filled) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty results folder is said to be one."""
+    assert main(["--results", str(tmp_path)]) == 2
+    assert "no files of responses" in capsys.readouterr().err
+
+
+def test_verdicts_do_not_change_from_run_to_run(tmp_path: Path, write_jsonl: Write, golden: Golden) -> None:
+    """Two processes with different hash seeds print the same details, byte for byte."""
+    rows = [
+        {
+            "key": row["id"],
+            "prompt": f"{row['id']} {row['prompt']}",
+            "instruction_id_list": [row["instruction_id"]],
+            "kwargs": [row["kwargs"]],
+            "response": row["response"],
+        }
+        for row in golden("closed_authored.jsonl")[::3]
+        if isinstance(row["kwargs"], dict)
+    ]
+    path = write_jsonl(tmp_path / "closed_standard_en.jsonl", rows)
+    outputs = []
+    for seed in ("1", "2"):
+        details = tmp_path / f"details{seed}"
+        command = [sys.executable, "evaluate.py", "--src_file", str(path), "--details", str(details)]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        table = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True).stdout
+        outputs.append((table, details.read_bytes()))
+    assert outputs[0] == outputs[1]
+
+
+def test_gpt4_on_ifeval_reproduces_the_published_arithmetic(
+    tmp_path: Path, write_jsonl: Write, golden: Golden, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The 541 IFEval responses of GPT-4 give 415/541, 696/834, 429/541 and 712/834."""
+    rows = [{k: v for k, v in row.items() if not k.startswith("reference")} for row in golden("ifeval_gpt4.jsonl")]
+    path = write_jsonl(tmp_path / "closed_standard_en.jsonl", rows)
+    (file,) = json.loads(output(capsys, "--src_file", path, "--format", "json"))["files"]
+    found = {name: metric["value"] for name, metric in file["metrics"].items()}
+    assert found["strict-prompt"] == 415 / 541
+    assert found["strict-instruction"] == 696 / 834
+    assert found["loose-prompt"] == 429 / 541
+    assert found["loose-instruction"] == 712 / 834
+    assert file["flags"] == {"random": 2}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 125, 200])
+def test_narrow_terminals_cut_no_number(tmp_path: Path, write_jsonl: Write, width: int) -> None:
+    """A table too wide for the terminal becomes several; no number is cut short."""
+    from data.suites import SUITES
+    from evaluators.count import count_file
+    from evaluators.report import rows, table
+
+    lines = [CLOSED_LINE, {**CLOSED_LINE, "key": 2, "response": None}]
+    path = write_jsonl(tmp_path / "closed_paralinguistics_en.jsonl", lines)
+    result = count_file(path, SUITES["closed"], "fixed")
+    text = table.for_terminal("title", [rows.result_table([result])], rows.notes([result]), width=width)
+    assert text.count("[50.0–100.0]") == 6
+    assert "…" not in text
