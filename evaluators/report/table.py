@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from data.errors import printable
 from evaluators.report.rows import Table
 
-WIDTH_OF_FILES = 160  # columns; a file has no terminal to ask
+WIDTH_OF_FILES = 500  # columns; wide enough for one table and one line a note
 PADDING = 1  # blanks on either side of a cell
 
 
