@@ -76,7 +76,7 @@ class LlamaServer:
     on which requests met.
     """
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, *, threads: int) -> None:
         """Load the weights and start to listen.
 
         Raises:
@@ -93,7 +93,7 @@ class LlamaServer:
         parameters.port = 0
         parameters.n_parallel = 1
         parameters.n_ctx = CONTEXT_TOKENS
-        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = cores()
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.verbosity = -1
         try:
             self._server = xllamacpp.Server(parameters)

@@ -80,7 +80,7 @@ def _files(arguments: argparse.Namespace) -> tuple[tuple[Path, Path], ...]:
 def _judge(arguments: argparse.Namespace) -> run.Judge:
     sampling = Sampling(arguments.temperature, arguments.top_p, arguments.max_tokens)
     if arguments.judge_model == EMBEDDED:
-        server = embedded.LlamaServer(embedded.llm_file())
+        server = embedded.LlamaServer(embedded.llm_file(), threads=embedded.cores())
         return run.Judge(
             name=EMBEDDED,
             label=known_models()[EMBEDDED]["label"],

@@ -21,10 +21,10 @@ class EmbeddedCascade:
         Raises:
             ModelError: weights or a runtime are missing.
         """
-        self._transcriber = asr.Transcriber(
-            embedded.asr_folder(), language=model["languages"][0], threads=embedded.cores()
-        )
-        self._server = embedded.LlamaServer(embedded.llm_file())
+        # One item is heard while another is answered: half the cores each, or they would wait for each other.
+        threads = max(1, embedded.cores() // 2)
+        self._transcriber = asr.Transcriber(embedded.asr_folder(), language=model["languages"][0], threads=threads)
+        self._server = embedded.LlamaServer(embedded.llm_file(), threads=threads)
         self._client = ChatClient(self._server.base_url, embedded.LLM_NAME)
 
     async def answer(self, request: Request) -> Answer:
