@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+BLOCK = 1 << 20  # frames
+
 
 class AudioUnreadable(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
     """A file holds no usable audio; the message is the reason that the item's line gets."""
@@ -30,18 +32,27 @@ def load(path: Path, rate: int) -> NDArray[np.float32]:
     import numpy as np
     import soundfile
 
+    blocks = []
     try:
-        samples, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:  # soundfile's own errors are RuntimeErrors
+        with soundfile.SoundFile(path) as file:
+            own_rate = file.samplerate
+            # Straight through by blocks: the header of a FLAC that was written to a pipe names no length, so that
+            # neither room for the whole can be made nor the seek work that soundfile adds to every read.
+            file.seekable = lambda: False
+            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+                blocks.append(block.mean(axis=1))
+    except (OSError, RuntimeError, TypeError) as error:  # RuntimeError: soundfile's own; TypeError: for .raw files
         reason = str(error).replace(str(path), path.name)
         raise AudioUnreadable(f"audio unreadable: {reason}") from None
-    if not len(samples):
+    if not blocks:
         raise AudioUnreadable("audio empty: no samples")
-    mono = samples.mean(axis=1)
+    mono = np.concatenate(blocks)
     if not np.isfinite(mono).all():
         raise AudioUnreadable("audio unreadable: samples that are no numbers")
     if own_rate != rate:
         import soxr
 
         mono = soxr.resample(mono, own_rate, rate)
+        if not len(mono):
+            raise AudioUnreadable("audio empty: too short for a single sample")
     return np.ascontiguousarray(mono, dtype=np.float32)

@@ -122,33 +122,55 @@ def dataset_files(
         DataError: there is no such folder or file.
         UsageError: nothing is left after the choice.
     """
-    if dataset.is_file():
-        return [DatasetFile(dataset, file_kind(dataset), _root_of(dataset))]
-    if not dataset.is_dir():
-        raise DataError("no such folder or file; give a data set's folder or one JSONL file", path=dataset)
-    found = [
-        (kind, path)
-        for path in sorted(dataset.glob("*/*.jsonl")) + sorted(dataset.glob("*.jsonl"))
-        if (kind := file_kind(path)) is not None and path.parent.name in (kind.suite.folder, dataset.name)
-    ]
+    found = _found_files(dataset)
     if not found:
         raise DataError(
             "no benchmark files; expected closed-ended/closed_<variant>_<lang>.jsonl, "
             "open-ended/open_ended_<lang>.jsonl or adjustment/adjustment_<lang>.jsonl",
             path=dataset,
         )
+    root = min((_root_of(path) for _, path in found), key=lambda folder: len(folder.parts))
     chosen = [
         (kind, path)
         for kind, path in found
-        if (suite is None or kind.suite.name == suite.name)
-        and (variant is None or kind.variant == variant)
-        and (lang is None or kind.lang == lang)
+        if kind is None  # a single file with a name of its own tells nothing to choose by
+        or (
+            (suite is None or kind.suite.name == suite.name)
+            and (variant is None or kind.variant == variant)
+            and (lang is None or kind.lang == lang)
+        )
     ]
     if not chosen:
         names = ", ".join(sorted(path.name for _, path in found))
         raise UsageError(f"{dataset}: no file is left by --subset, --variant and --lang; there are: {names}")
-    chosen.sort(key=lambda pair: pair[0].order())
-    return [DatasetFile(path, kind, dataset) for kind, path in chosen]
+    names_alike = sorted({path.name for _, path in chosen if sum(path.name == other.name for _, other in chosen) > 1})
+    if names_alike:
+        raise DataError(
+            f"two files are called {names_alike[0]}; their answers would mix, so move one away", path=dataset
+        )
+    chosen.sort(key=lambda pair: () if pair[0] is None else pair[0].order())
+    return [DatasetFile(path, kind, root) for kind, path in chosen]
+
+
+def _found_files(dataset: Path) -> list[tuple[FileKind | None, Path]]:
+    """Return the benchmark files of a folder, or the one file that was given.
+
+    Raises:
+        DataError: there is no such folder or file.
+    """
+    try:
+        is_file, is_folder = dataset.is_file(), dataset.is_dir()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=dataset) from None
+    if is_file:
+        return [(file_kind(dataset), dataset)]
+    if not is_folder:
+        raise DataError("no such folder or file; give a data set's folder or one JSONL file", path=dataset)
+    return [
+        (kind, path)
+        for path in sorted(dataset.glob("*/*.jsonl")) + sorted(dataset.glob("*.jsonl"))
+        if (kind := file_kind(path)) is not None and (path.parent == dataset or path.parent.name == kind.suite.folder)
+    ]
 
 
 def content_hash(files: Iterable[DatasetFile]) -> dict[str, str]:
@@ -191,14 +213,18 @@ class AudioFinder:
             raise AudioNotFound("audio_path names no file")
         written = audio.replace("\\", "/")
         outside = False
-        for base in (jsonl_path.parent, jsonl_path.parent.parent, self.root):
+        folder = jsonl_path.absolute().parent  # absolute, since the parent of "." would be "." again
+        for base in (folder, folder.parent, self.root):
             path = Path(os.path.normpath(base / written))
             if not _is_file(path):
                 continue
             if self.allow_outside or self._inside(path):
                 return path
             outside = True
-        path_by_tail = self._by_tail(PurePosixPath(written).parts)
+        # A relative path must match with its folder too: en/standard/7.wav is not en/accent/7.wav.
+        relative = PurePosixPath(written)
+        least = 1 if relative.is_absolute() or len(relative.parts) == 1 else 2
+        path_by_tail = self._by_tail(relative.parts, least)
         if path_by_tail is not None:
             self.matched_by_tail += 1
             return path_by_tail
@@ -215,7 +241,9 @@ class AudioFinder:
         blobs = real_root.parent.parent / "blobs"
         return real.is_relative_to(real_root) or (real_root.parent.name == "snapshots" and real.is_relative_to(blobs))
 
-    def _by_tail(self, parts: tuple[str, ...]) -> Path | None:
+    def _by_tail(self, parts: tuple[str, ...], least: int) -> Path | None:
+        if not parts:  # "." and "./" name a folder
+            return None
         if self._by_name is None:
             self._by_name = defaultdict(list)
             for folder, _, names in os.walk(self.root):
@@ -227,19 +255,22 @@ class AudioFinder:
         if not candidates:
             return None
         longest = max(_common_tail(parts, candidate) for candidate in candidates)
+        if longest < least:
+            return None
         best = [candidate for candidate in candidates if _common_tail(parts, candidate) == longest]
         if len(best) > 1:
             two = " and ".join("/".join(candidate) for candidate in sorted(best)[:2])
             raise AudioNotFound(f"audio not found, and two files match its end equally well: {two}")
         path = self.root.joinpath(*best[0])
-        return path if self.allow_outside or self._inside(path) else None
+        return path if _is_file(path) and (self.allow_outside or self._inside(path)) else None  # no dangling link
 
 
 def _root_of(path: Path) -> Path:
     """Return the root of the data set that a single JSONL file belongs to."""
     kind = file_kind(path)
-    in_layout = kind is not None and path.parent.name == kind.suite.folder
-    return path.parent.parent if in_layout else path.parent
+    folder = path.absolute().parent  # absolute, since the parent of "." would be "." again
+    in_layout = kind is not None and folder.name == kind.suite.folder
+    return folder.parent if in_layout else folder
 
 
 def _is_file(path: Path) -> bool:

@@ -89,7 +89,7 @@ def guarded(command: Callable[[], int], say: Callable[[str], None]) -> int:
     try:
         return command()
     except ToolkitError as error:
-        say(f"error: {error}")
+        say(f"error: {printable(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted: what was finished is kept; run the same command again to continue")

@@ -6,6 +6,7 @@ surrogates, which JSON can carry but UTF-8 cannot: such a line is written with e
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -83,7 +84,7 @@ def parse(raw: bytes, path: Path, number: int) -> dict[str, Any]:
         DataError: the line is not UTF-8, not JSON, or not an object.
     """
     try:
-        value = json.loads(raw.decode("utf-8"))
+        value = json.loads(raw.decode("utf-8").rstrip("\r\n"))  # an error's column is one of this line
     except UnicodeDecodeError as error:
         raise DataError(
             f"not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8", path=path, line=number
@@ -93,7 +94,9 @@ def parse(raw: bytes, path: Path, number: int) -> dict[str, Any]:
             f"not JSON (column {error.colno}: {error.msg}); each line must be one JSON object", path=path, line=number
         ) from None
     except (ValueError, RecursionError):
-        raise DataError("not usable JSON: nested too deeply, or a number too long", path=path, line=number) from None
+        raise DataError(
+            "not usable JSON (nested too deeply, or a number too long); simplify the line", path=path, line=number
+        ) from None
     if not isinstance(value, dict):
         raise DataError(
             f"a JSON {_json_type(value)} where an object is expected; each line must be one JSON object",
@@ -178,12 +181,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     with writing(path):
         if path.is_dir():
-            raise IsADirectoryError(21, "is a directory; name a file")
+            raise IsADirectoryError(errno.EISDIR, "is a directory; name a file")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             with path.open("wb") as file:
                 yield file
             return
-        target = path.resolve()  # a link keeps pointing at the file that is replaced
+        target = Path(os.path.realpath(path))  # a link keeps pointing at the file that is replaced
+        if target.exists() and not os.access(target, os.W_OK):  # renaming would get around the file's protection
+            raise PermissionError(errno.EACCES, "the file is write-protected")
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         try:
@@ -225,13 +230,14 @@ def only_process(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path.parent / f".{path.name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                "another process is writing here; wait for it, or choose another --run_name or --output_file",
-                path=path,
-            ) from None
+        with writing(path):  # some network file systems know no locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataError(
+                    "another process is writing here; wait for it, or choose another --run_name or --output_file",
+                    path=path,
+                ) from None
         yield
     finally:
         os.close(descriptor)
@@ -249,7 +255,7 @@ def _open_for_reading(path: Path) -> BinaryIO:
             raise DataError("is a directory; name a JSONL file", path=path)
         return path.open("rb")
     except FileNotFoundError:
-        raise DataError("no such file", path=path) from None
+        raise DataError("no such file; check the path", path=path) from None
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path=path) from None
 

@@ -53,7 +53,7 @@ class Response:
         id: the item's identity.
         text: the answer; None when there is none, then `error` says why.
         error: reason of the failure, or None.
-        permanent: whether asking again cannot help (missing audio, say); False for a passing failure.
+        permanent: whether asking again cannot help (a request that the server refuses, say).
         extra: further fields for the line (a cascade's transcript, say).
     """
 

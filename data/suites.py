@@ -40,7 +40,7 @@ SUITES = {
     "closed": Suite(
         name="closed",
         folder="closed-ended",
-        file_pattern=r"closed_(?P<variant>[A-Za-z0-9-]+)_(?P<lang>en|cn|zh)\.jsonl",
+        file_pattern=r"closed_(?P<variant>[A-Za-z0-9_.-]+)_(?P<lang>en|cn|zh)\.jsonl",
         evaluator="close",
         data_type=None,
         metrics=(
@@ -119,7 +119,7 @@ def suite_named(name: str) -> Suite:
     for suite in SUITES.values():
         if name.lower() in (suite.name, *suite.aliases):
             return suite
-    known = ", ".join("|".join((suite.evaluator, suite.name, *suite.aliases)) for suite in SUITES.values())
+    known = ", ".join("|".join((suite.name, *suite.aliases)) for suite in SUITES.values())
     raise UsageError(f"unknown subset '{name}'; known: {known}")
 
 

@@ -5,6 +5,7 @@ NLTK takes most of a second to import, so that happens when the first rule needs
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -52,7 +53,7 @@ def _splitter() -> PunktSentenceTokenizer:
     from nltk.tabdata import PunktDecoder  # type: ignore[import-untyped]  # NLTK has no types
     from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
-    files = _verified(_model_files())
+    files = {name: io.StringIO(content.decode("utf-8")) for name, content in _model_files().items()}
     decoder = PunktDecoder()
     parameters = PunktParameters()
     parameters.abbrev_types = decoder.txt2set(files["abbrev_types.txt"])
@@ -70,17 +71,26 @@ def _tokenizer() -> NLTKWordTokenizer:
 
 
 def _model_files() -> dict[str, bytes]:
-    """Return the content of the four files, from NLTK's own data folders or from the package that carries them."""
+    """Return the content of the four files, from NLTK's own data folders or from the package that carries them.
+
+    Raises:
+        UsageError: neither place holds the pinned data.
+    """
+    found = None
     for source in (_from_nltk, _from_carrier):
         read = source()
-        if read is not None:
-            try:
-                return {name: read(name) for name in FILES}
-            except OSError:
-                continue  # an incomplete copy
+        if read is None:
+            continue
+        try:
+            files = {name: read(name) for name in FILES}
+        except OSError:
+            continue  # an incomplete copy
+        found = hashlib.sha256(b"".join(files.values())).hexdigest()
+        if found == SHA256:
+            return files
     raise UsageError(
-        "NLTK's punkt_tab data is missing: "
-        "run `python -m nltk.downloader punkt_tab` or install llama-index-core==0.14.25"
+        f"NLTK's punkt_tab/english is {'missing' if found is None else f'not the pinned one (sha256 {found[:12]}…)'}: "
+        "run `python -m nltk.downloader --force punkt_tab` or install llama-index-core==0.14.25"
     )
 
 
@@ -108,15 +118,3 @@ def _from_carrier() -> Callable[[str], bytes] | None:
     except PackageNotFoundError:
         return None
     return lambda name: (folder / name).read_bytes()
-
-
-def _verified(files: dict[str, bytes]) -> dict[str, io.StringIO]:
-    import hashlib
-
-    found = hashlib.sha256(b"".join(files[name] for name in FILES)).hexdigest()
-    if found != SHA256:
-        raise UsageError(
-            f"NLTK's punkt_tab/english is not the pinned one (sha256 {SHA256[:12]}…, found {found[:12]}…): "
-            "run `python -m nltk.downloader --force punkt_tab`"
-        )
-    return {name: io.StringIO(content.decode("utf-8")) for name, content in files.items()}

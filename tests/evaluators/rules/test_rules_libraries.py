@@ -82,7 +82,7 @@ def test_missing_punkt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without the data one line says what to install."""
     monkeypatch.setattr(sentences, "_from_nltk", lambda: None)
     monkeypatch.setattr(sentences, "_from_carrier", lambda: lambda name: (tmp_path / name).read_bytes())
-    with pytest.raises(UsageError, match=r"nltk\.downloader punkt_tab"):
+    with pytest.raises(UsageError, match=r"missing: run .*nltk\.downloader --force punkt_tab"):
         sentences._model_files()
 
 
@@ -92,24 +92,26 @@ def test_carrier_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sentences._from_carrier() is None
 
 
-def test_nltk_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package is asked only where NLTK has no data, or an incomplete copy."""
-    names = dict.fromkeys(sentences.FILES, b"nltk")
-    monkeypatch.setattr(sentences, "_from_nltk", lambda: names.__getitem__)
-    monkeypatch.setattr(sentences, "_from_carrier", lambda: lambda _name: b"carried")
-    assert sentences._model_files() == names
+def test_the_first_pinned_copy_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NLTK's own folders come first; a copy there that is incomplete or another version is passed over."""
+    pinned = sentences._model_files()
 
     def incomplete(name: str) -> bytes:
         raise FileNotFoundError(name)
 
-    monkeypatch.setattr(sentences, "_from_nltk", lambda: incomplete)
-    assert sentences._model_files() == dict.fromkeys(sentences.FILES, b"carried")
+    for other in (incomplete, lambda _name: b"another version"):
+        for first, second in ((other, pinned.__getitem__), (pinned.__getitem__, other)):
+            monkeypatch.setattr(sentences, "_from_nltk", lambda read=first: read)
+            monkeypatch.setattr(sentences, "_from_carrier", lambda read=second: read)
+            assert sentences._model_files() == pinned
 
 
-def test_other_punkt() -> None:
-    """Data that is not the pinned one is refused in one line that names the pin."""
-    with pytest.raises(UsageError, match=sentences.SHA256[:12]) as caught:
-        sentences._verified(dict.fromkeys(sentences.FILES, b"other"))
+def test_other_punkt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data that is nowhere the pinned one is refused in one line."""
+    for source in ("_from_nltk", "_from_carrier"):
+        monkeypatch.setattr(sentences, source, lambda: lambda _name: b"another version")
+    with pytest.raises(UsageError, match="not the pinned one") as caught:
+        sentences._model_files()
     assert "\n" not in str(caught.value)
 
 
