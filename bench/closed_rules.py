@@ -93,7 +93,7 @@ def _offer_punkt_to_nltk() -> None:
     """Let NLTK find the sentence data that an installed package carries, so that the peer downloads nothing."""
     import importlib.metadata
 
-    import nltk
+    import nltk  # type: ignore[import-untyped]  # no types
 
     folder = importlib.metadata.distribution("llama-index-core").locate_file("llama_index/core/_static/nltk_cache")
     nltk.data.path.append(str(folder))
