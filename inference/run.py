@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -107,7 +107,9 @@ class Outcome:
 
 def default_run_name(model: str, data: Path) -> str:
     """Return the model's id, safe as a folder name, with the data set's name when that is not the sample."""
-    name = model if data == dataset.SAMPLE else f"{model}-{data.resolve().stem}"
+    data = data.resolve()
+    data_name = data.stem if data.is_file() else data.name
+    name = model if data == dataset.SAMPLE.resolve() else f"{model}-{data_name}"
     return re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
@@ -137,25 +139,31 @@ def run(
     if options.dry_run:
         _dry_run(options, sources, show)
         return Outcome([], 0, 0, 0)
-    with jsonl.only_process(options.folder / "run"):
+    with ExitStack() as locks:
+        # The files' own locks keep a grader out, which would replace a file that still grows.
+        for path in (options.folder / "run", *(options.folder / source.path.name for source in sources)):
+            locks.enter_context(jsonl.only_process(path))
         manifest = Manifest(options, sources)
         files = [
             ResponseFile(source, options.folder, limit=options.limit, overwrite=options.overwrite) for source in sources
         ]
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
-        manifest.write("running")
+        backend = load(options.model) if before < total else None  # a model that is not there costs no earlier answer
+        if backend is not None:
+            for file in files:
+                file.open()
+        manifest.write("running")  # not before --overwrite has dropped what was answered under other settings
         status = "interrupted"
         try:
-            if before < total:
-                _ask(options, files, say, lambda: progress(total, before), load)
+            if backend is not None:
+                _ask(options, files, say, lambda: progress(total, before), backend)
             elif total:
                 say("every item has its answer already; nothing is asked (--overwrite starts anew)")
-            counts = [file.settle() for file in files]
             status = "complete"
         finally:
-            for file in files:
-                file.close()
+            # Also after Ctrl-C: an item that failed earlier and was answered now has two lines until then.
+            counts = [file.settle() for file in files]
             manifest.write(status)
         outcome = Outcome(
             [file.path for file in files],
@@ -172,13 +180,10 @@ def _ask(
     files: list[ResponseFile],
     say: Callable[[str], None],
     progress: Callable[[], AbstractContextManager[Progress]],
-    load: Callable[[Mapping[str, Any]], Backend],
+    backend: Backend,
 ) -> None:
     finder = dataset.AudioFinder(files[0].source.root, allow_outside=options.allow_outside_audio)
     system = options.system.text if options.system else None
-    for file in files:
-        file.open()
-    backend = load(options.model)
 
     async def ask(pending: tuple[ResponseFile, Item]) -> tuple[ResponseFile, Item, Response]:
         file, item = pending
@@ -264,7 +269,8 @@ class Manifest:
             "system_prompt_id": options.system.prompt_id if options.system else None,
             "sampling": asdict(options.sampling),
         }
-        earlier = {} if options.overwrite else _read_manifest(self.path)
+        has_answers = any(path.stat().st_size for path in options.folder.glob("*.jsonl"))
+        earlier = _read_manifest(self.path) if has_answers and not options.overwrite else {}
         for field, value in self._fields.items():
             if earlier and earlier.get(field) != value and field != "run_name":
                 raise UsageError(

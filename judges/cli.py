@@ -111,13 +111,13 @@ def _judge(arguments: argparse.Namespace) -> run.Judge:
 
 
 def _key(arguments: argparse.Namespace) -> str | None:
-    key = os.environ.get(arguments.api_key_env)
-    if not key and arguments.base_url == DEFAULT_BASE_URL:
+    key = os.environ.get(arguments.api_key_env, "").strip()
+    if not key and arguments.base_url.rstrip("/") == DEFAULT_BASE_URL:
         raise UsageError(
             f"no key for {DEFAULT_BASE_URL}: set {arguments.api_key_env} (or name another variable with "
             "--api_key_env), point --base_url at a server of yours, or use --judge_model embedded"
         )
-    return key
+    return key or None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import DataError, JudgeError
+import tenacity
 
+from data.errors import DataError
+
+SECONDS_FOR_A_LOCK = 60.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
     request TEXT NOT NULL,          -- SHA-256 of what was asked
@@ -48,6 +51,30 @@ class Reply:
     finish_reason: str | None = None
 
 
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+# SQLite waits for locks by itself, but not while two connections switch a new file to WAL: it refuses one at once.
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_busy),
+    stop=tenacity.stop_after_delay(SECONDS_FOR_A_LOCK),
+    wait=tenacity.wait_random(0.01, 0.1),
+    reraise=True,
+)
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=SECONDS_FOR_A_LOCK, isolation_level=None)
+    try:
+        # Network file systems refuse WAL and answer with the mode that stays; both are safe.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
 def request_key(server: str, body: Mapping[str, Any]) -> str:
     """Return the SHA-256 under which a request's replies are filed."""
     return hashlib.sha256(json.dumps([server, body], sort_keys=True).encode("ascii")).hexdigest()
@@ -65,31 +92,35 @@ class Ledger:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-            # Network file systems refuse WAL and answer with the mode that stays; both are safe.
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute(SCHEMA)
+            self._connection = _connected(path)
         except (sqlite3.Error, OSError) as error:
             raise DataError(f"cannot be used as ledger: {error}", path=path) from None
 
     def replies(self, request: str, n: int) -> list[Reply | None]:
-        """Return the first n replies to a request; None for those not received yet."""
+        """Return the first n replies to a request; None for those not received yet.
+
+        Raises:
+            DataError: the file is damaged, or its table is another one.
+        """
         found: list[Reply | None] = [None] * n
-        with closing(self._connection.cursor()) as cursor:
-            rows = cursor.execute(
-                "SELECT sample, reply, model, fingerprint, finish_reason FROM replies WHERE request = ? AND sample < ?",
-                (request, n),
-            )
-            for sample, text, model, fingerprint, finish_reason in rows:
-                found[sample] = Reply(json.loads(text), model, fingerprint, finish_reason)
+        try:
+            with closing(self._connection.cursor()) as cursor:
+                rows = cursor.execute(
+                    "SELECT sample, reply, model, fingerprint, finish_reason FROM replies "
+                    "WHERE request = ? AND sample < ?",
+                    (request, n),
+                )
+                for sample, text, model, fingerprint, finish_reason in rows:
+                    found[sample] = Reply(json.loads(text), model, fingerprint, finish_reason)
+        except (sqlite3.Error, ValueError) as error:
+            raise DataError(f"cannot be read as ledger: {error}", path=self.path) from None
         return found
 
     def keep(self, request: str, replies: Iterable[tuple[int, Reply]]) -> None:
         """Commit replies under their sample numbers; a reply that is there already stays.
 
         Raises:
-            JudgeError: they cannot be written.
+            DataError: they cannot be written (the disk is full, say).
         """
         rows: Sequence[tuple[object, ...]] = [
             (request, sample, json.dumps(reply.text), reply.model, reply.fingerprint, reply.finish_reason)
@@ -104,7 +135,7 @@ class Ledger:
             )
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise JudgeError(f"{self.path}: replies cannot be kept: {error}; judging stops here") from None
+            raise DataError(f"replies cannot be kept: {error}; judging stops here", path=self.path) from None
 
     def close(self) -> None:
         """Close the file."""

@@ -6,6 +6,8 @@ write it anew with the replies. In between nothing but the ledger changes, so a 
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from typing import Any, Protocol
 
 from data import jsonl
 from data.dataset import with_identity
+from data.errors import DataError
 from data.records import ItemId, Verdict
 from inference import loop
 from inference.chat import ChatClient, ChatError, Sampling
@@ -135,6 +138,8 @@ def run(
     total = sum(_checked(options.task, source) for source, _ in options.files)
     with ExitStack() as stack:
         for target in sorted({target for _, target in options.files}):
+            if target.is_dir():  # said now, not after every call is paid
+                raise DataError("is a directory; name a file", path=target)
             stack.enter_context(jsonl.only_process(target))
         grader = judge()
         ledger = Ledger(options.ledger)
@@ -144,10 +149,13 @@ def run(
 
 def _checked(task: Task, path: Path) -> int:
     """Return how many responses of a file are there to be judged, having read it whole."""
-    count = 0
+    count, has_responses = 0, False
     for _, line in with_identity(path, jsonl.read(path)):
         task.check(line.fields, path, line.number)
-        count += bool((line.fields["response"] or "").strip())
+        has_responses |= "response" in line.fields
+        count += bool((line.fields.get("response") or "").strip())
+    if not has_responses:
+        raise DataError("missing on every line; run inference.py first", path=path, field="response")
     return count
 
 
@@ -157,6 +165,7 @@ class _Run:
         self._judge = judge
         self._ledger = ledger
         self._asked = 0
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._reasons: dict[str, str] = {}  # ledger key -> why its replies are not complete
 
     def finish(self, progress: Callable[[int], AbstractContextManager[Progress]]) -> Outcome:
@@ -192,7 +201,7 @@ class _Run:
     def _to_judge(self) -> Iterator[_Asked]:
         for source, _ in self._options.files:
             for item, line in with_identity(source, jsonl.read(source)):
-                if (line.fields["response"] or "").strip():
+                if (line.fields.get("response") or "").strip():
                     yield self._request(item.id, line.fields)
 
     def _request(self, item_id: ItemId, fields: Mapping[str, Any]) -> _Asked:
@@ -235,8 +244,12 @@ class _Run:
 
     async def _ask(self, asked: _Asked) -> bool:
         """Ask until all replies are there; return whether they are."""
-        self._asked += 1
+        async with self._asking[asked.key]:  # two items with one request: the second finds what the first received
+            return await self._ask_missing(asked)
+
+    async def _ask_missing(self, asked: _Asked) -> bool:
         judge = self._judge
+        calls = 0
         while missing := [
             sample for sample, reply in enumerate(self._ledger.replies(asked.key, judge.n)) if reply is None
         ]:
@@ -245,6 +258,7 @@ class _Run:
             if sampling.seed is not None:
                 sampling = replace(sampling, seed=sampling.seed + now[0])
             try:
+                calls += 1
                 reply = await judge.client.complete(asked.messages, sampling, n=len(now), extra=asked.extra)
             except ChatError as error:
                 self._reasons[asked.key] = str(error)
@@ -255,6 +269,7 @@ class _Run:
                 for sample, text, reason in zip(now, texts, reply.finish_reasons, strict=False)
             ]
             self._ledger.keep(asked.key, kept)
+        self._asked += bool(calls)
         return True
 
     def _judged_lines(self, source: Path, counts: dict[str, int]) -> Iterator[bytes]:
@@ -267,7 +282,7 @@ class _Run:
     def _verdict(self, item_id: ItemId, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return what became of an item and the fields that its line gets."""
         judge = self._judge
-        if fields["response"] is None:
+        if fields.get("response") is None:
             return "unanswered", {}
         note: dict[str, Any] = {"model": judge.name, "label": judge.label, "prompt_id": self._options.prompt.prompt_id}
         if not fields["response"].strip():

@@ -51,9 +51,7 @@ class Task:
                     line=line,
                     field=foreign,
                 )
-        if "response" not in fields:
-            raise DataError("missing; run inference.py first", path=path, line=line, field="response")
-        if not isinstance(fields["response"], str | None):
+        if not isinstance(fields.get("response"), str | None):
             raise DataError("must be text or null", path=path, line=line, field="response")
         if self.data_type == "open" and not question_list(fields.get("decomposed_questions")):
             raise DataError(

