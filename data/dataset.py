@@ -71,7 +71,8 @@ def with_identity(path: Path, lines: Iterable[jsonl.Line]) -> Iterator[tuple[Ite
             first = seen.setdefault(identity_digest(item.id), line.number)
             if first != line.number:
                 raise DataError(
-                    f"the same item as line {first} (key and audio_path alike); remove one of them",
+                    f"the same item as line {first} (key and audio_path alike); remove one of them, or, if a run was "
+                    "killed here, run the same inference.py command again",
                     path=path,
                     line=line.number,
                 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from data import jsonl
 from data.errors import DataError, UsageError, guarded
+from data.flags import FlagParser
 from data.suites import Suite, file_kind, suite_named
 from evaluators import PROFILES
 
@@ -136,11 +137,9 @@ def _progress() -> Iterator[Callable[[], None]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="evaluate.py",
         description="Count files of responses: by rule, strict and loose (close), by a grader's votes (open, adjust).",
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--evaluator", help="close, open or adjust (default: told from the file's name)")
     parser.add_argument("--src_file", "--input_file", nargs="+", metavar="FILE", help="files of responses")

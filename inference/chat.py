@@ -183,7 +183,7 @@ class ChatClient:
                 with attempt:
                     return await self._once(body, extra)
         except _Passing as failure:
-            if failure.unreachable and not self._has_answered:
+            if failure.unreachable:
                 raise self._unavailable(
                     f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
                 ) from None

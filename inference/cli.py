@@ -10,6 +10,7 @@ from typing import Any
 
 from data import dataset
 from data.errors import UsageError, guarded
+from data.flags import FlagParser, fraction, not_negative, positive
 from data.suites import language, suite_named
 from inference import run
 from inference.chat import Sampling
@@ -18,6 +19,7 @@ from prompts import templates
 
 MODELS_FILE = Path(__file__).parent / "models.toml"
 DEFAULT_CONCURRENCY = 64
+DEFAULT_SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 2048, "seed": 0}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +70,7 @@ def _options(arguments: argparse.Namespace) -> run.Options:
         model=model,
         output_dir=Path(arguments.output_dir),
         run_name=name,
-        sampling=Sampling(arguments.temperature, arguments.top_p, arguments.max_tokens, arguments.seed),
+        sampling=_sampling(arguments, model),
         system=_system(arguments.system_prompt),
         concurrency=arguments.concurrency or model.get("concurrency", DEFAULT_CONCURRENCY),
         overwrite=arguments.overwrite,
@@ -84,6 +86,13 @@ def _model(name: str) -> Mapping[str, Any]:
     return models[name]
 
 
+def _sampling(arguments: argparse.Namespace, model: Mapping[str, Any]) -> Sampling:
+    """Return the flags' values, where they are not given the model's own, and where it has none the usual ones."""
+    own = {**DEFAULT_SAMPLING, **model.get("sampling", {})}
+    given = {name: getattr(arguments, name) for name in own if getattr(arguments, name) is not None}
+    return Sampling(**{**own, **given})
+
+
 def _system(choice: str | None) -> templates.Template | None:
     if choice == "none":
         return None
@@ -91,12 +100,10 @@ def _system(choice: str | None) -> templates.Template | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="inference.py",
         description="Ask a speech model every spoken request of a data set. Answers go to OUTPUT_DIR/RUN_NAME as they "
         "come; the same command again continues where it stopped.",
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     data = parser.add_argument_group("what is asked")
     data.add_argument("--dataset", help="folder in the benchmark's layout, or one JSONL file (default: the sample)")
@@ -107,10 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
     model = parser.add_argument_group("who is asked, and how")
     model.add_argument("--model", default="embedded", help="a name of inference/models.toml")
-    model.add_argument("--temperature", type=not_negative, default=0.0, help="0 is greedy")
-    model.add_argument("--top_p", type=fraction, default=1.0, help="nucleus mass")
-    model.add_argument("--max_tokens", type=positive, default=2048, help="longest answer, in tokens")
-    model.add_argument("--seed", type=int, default=0, help="sent to models that take one")
+    usual = {name: f"(default: the model's, else {value:g})" for name, value in DEFAULT_SAMPLING.items()}
+    model.add_argument("--temperature", type=not_negative, help=f"0 is greedy {usual['temperature']}")
+    model.add_argument("--top_p", type=fraction, help=f"nucleus mass {usual['top_p']}")
+    model.add_argument("--max_tokens", type=positive, help=f"longest answer, in tokens {usual['max_tokens']}")
+    model.add_argument("--seed", type=int, help=f"sent to models that take one {usual['seed']}")
     model.add_argument("--system_prompt", metavar="FILE", help="text of the system line, or none (default: ours)")
     model.add_argument("--concurrency", type=positive, metavar="N", help="items in flight (default: the model's)")
     out = parser.add_argument_group("where it goes")
@@ -119,27 +127,3 @@ def _parser() -> argparse.ArgumentParser:
     out.add_argument("--overwrite", action="store_true", help="drop this run's earlier answers")
     out.add_argument("--dry_run", action="store_true", help="only show what would run, and the first prompt")
     return parser
-
-
-def positive(text: str) -> int:
-    """Read a whole number of at least 1 (for argparse)."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
-
-
-def not_negative(text: str) -> float:
-    """Read a number of at least 0 (for argparse)."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
-    return value
-
-
-def fraction(text: str) -> float:
-    """Read a number above 0 and up to 1 (for argparse)."""
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1")
-    return value

@@ -37,6 +37,7 @@ async def ask_all(
     async def work() -> None:
         for item in iterator:
             done(await ask(item))
+            await asyncio.sleep(0)  # a stretch that fails without waiting must not keep Ctrl-C out
 
     try:
         async with asyncio.TaskGroup() as group:

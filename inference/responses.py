@@ -14,7 +14,7 @@ from data.errors import DataError
 from data.records import Item, Response
 
 # Fields that our commands add to an item's line; everything else on it is the data set's.
-ADDED_FIELDS = frozenset({"response", "error", "error_permanent", "transcript", "pred_score", "judge"})
+ADDED_FIELDS = frozenset({"response", "error", "error_permanent", "asr_transcript", "pred_score", "judge"})
 
 
 class ResponseFile:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.errors import JudgeUnavailable, UsageError, guarded
+from data.flags import FlagParser, fraction, not_negative, positive
 from data.suites import SUITES, suite_named
 from inference import embedded
 from inference.chat import ChatClient, Sampling, without_credentials
-from inference.cli import fraction, known_models, not_negative, positive
+from inference.cli import known_models
 from inference.progress import Progress, say
 from judges import run
 from judges.tasks import TASKS
@@ -21,6 +22,10 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4o-mini"  # the reference's grader; docs/open-adjust.md section 2
 DEFAULT_CONCURRENCY = 64
 EMBEDDED = "embedded"
+DEFAULT_FILES = {
+    "open": "results/embedded/open_ended_en.jsonl",
+    "adjustment": "results/embedded/adjustment_en.jsonl",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,11 +60,13 @@ def _options(arguments: argparse.Namespace) -> run.Options:
         raise UsageError("closed-ended responses are scored by rules: python evaluate.py --evaluator close")
     task = TASKS[suite.data_type]
     files = _files(arguments)
+    prompt = templates.load(Path(arguments.prompt_file)) if arguments.prompt_file else templates.bundled(task.prompt)
+    task.check_prompt(prompt)
     concurrency = known_models()[EMBEDDED]["concurrency"] if arguments.judge_model == EMBEDDED else DEFAULT_CONCURRENCY
     return run.Options(
         task=task,
         files=files,
-        prompt=templates.load(Path(arguments.prompt_file)) if arguments.prompt_file else templates.bundled(task.prompt),
+        prompt=prompt,
         system=templates.bundled("judge_system"),
         ledger=files[0][0].parent / "ledger.sqlite",
         concurrency=arguments.concurrency or concurrency,
@@ -67,7 +74,7 @@ def _options(arguments: argparse.Namespace) -> run.Options:
 
 
 def _files(arguments: argparse.Namespace) -> tuple[tuple[Path, Path], ...]:
-    sources = [Path(name) for name in arguments.src_file]
+    sources = [Path(name) for name in arguments.src_file or [DEFAULT_FILES[suite_named(arguments.data_type).name]]]
     if len(set(sources)) < len(sources):
         raise UsageError("--src_file names a file twice")
     if arguments.output_file is None:
@@ -121,17 +128,15 @@ def _key(arguments: argparse.Namespace) -> str | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="api_judge.py",
         description="Ask a grader about open-ended or adjustment responses. Replies are kept in a ledger beside the "
         "file as they come, so the same command again asks only what is missing.",
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     kinds = ", ".join(suite.data_type for suite in SUITES.values() if suite.data_type)
-    parser.add_argument("--data_type", required=True, help=f"what is judged: {kinds}")
+    parser.add_argument("--data_type", default="open", help=f"what is judged: {kinds}")
     parser.add_argument(
-        "--src_file", "--input_file", required=True, nargs="+", metavar="FILE", help="files of responses"
+        "--src_file", "--input_file", nargs="+", metavar="FILE", help="files of responses (default: the embedded run's)"
     )
     parser.add_argument("--output_file", metavar="FILE", help="where the judged lines go (default: in place)")
     judge = parser.add_argument_group("the grader")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import DataError
+from data.errors import DataError, UsageError
 from prompts.questions import question_list
 from prompts.replies import ADJUST_KEYS
 from prompts.templates import Template
@@ -24,6 +24,7 @@ class Task:
     Attributes:
         data_type: the name that `--data_type` takes.
         prompt: name of the bundled judge prompt.
+        needed: placeholders without which a prompt of one's own judges nothing.
         values: the values of the prompt's placeholders, from an item's fields.
         schema: JSON schema of the reply, from an item's fields.
         all_no: the reply that says NO to everything, from an item's fields.
@@ -32,6 +33,7 @@ class Task:
 
     data_type: str
     prompt: str
+    needed: frozenset[str]
     values: Callable[[Mapping[str, Any]], dict[str, str]]
     schema: Callable[[Mapping[str, Any]], dict[str, Any]]
     all_no: Callable[[Mapping[str, Any]], str]
@@ -60,6 +62,16 @@ class Task:
                 line=line,
                 field="decomposed_questions",
             )
+
+    def check_prompt(self, prompt: Template) -> None:
+        """Refuse a prompt that does not show the grader what it judges.
+
+        Raises:
+            UsageError: a placeholder is missing.
+        """
+        missing = ", ".join("{" + name + "}" for name in sorted(self.needed - prompt.placeholders))
+        if missing:
+            raise UsageError(f"prompt '{prompt.name}' lacks {missing}: the grader would not see what it judges")
 
     def messages(self, system: Template, prompt: Template, fields: Mapping[str, Any]) -> list[dict[str, str]]:
         """Return the conversation that asks about one item's response."""
@@ -109,10 +121,19 @@ def _adjust_all_no(_: Mapping[str, Any]) -> str:
 
 
 TASKS = {
-    "open": Task("open", "judge_open", _open_values, _open_schema, _open_all_no, ("instruction_id_list",)),
+    "open": Task(
+        "open",
+        "judge_open",
+        frozenset({"response", "questions"}),
+        _open_values,
+        _open_schema,
+        _open_all_no,
+        ("instruction_id_list",),
+    ),
     "adjust": Task(
         "adjust",
         "judge_adjust",
+        frozenset({"request", "response"}),
         _common_values,
         _adjust_schema,
         _adjust_all_no,

@@ -35,6 +35,11 @@ class Template:
         """Return name and the start of the text's SHA-256: edited words are another prompt."""
         return f"{self.name}@{hashlib.sha256(self.text.encode('utf-8')).hexdigest()[:8]}"
 
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """Return the names in braces."""
+        return frozenset(PLACEHOLDER.findall(self.text))
+
     def fill(self, values: Mapping[str, str]) -> str:
         """Return the text with every placeholder replaced, in one pass.
 

@@ -34,7 +34,7 @@ class Answer:
         text: the answer; None when the model gave none, then `error` says why.
         error: reason of the failure, or None.
         permanent: whether asking again cannot help.
-        extra: further fields for the item's line (a cascade's `transcript`, say).
+        extra: further fields for the item's line (a cascade's `asr_transcript`, say).
     """
 
     text: str | None

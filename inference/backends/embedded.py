@@ -36,7 +36,7 @@ class EmbeddedCascade:
         messages = [{"role": "user", "content": transcript}]
         if request.system is not None:
             messages.insert(0, {"role": "system", "content": request.system})
-        extra = {"transcript": transcript}
+        extra = {"asr_transcript": transcript}
         try:
             reply = await self._client.complete(messages, request.sampling, extra=embedded.REQUEST_FIELDS)
         except ChatError as error:

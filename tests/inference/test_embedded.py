@@ -80,7 +80,7 @@ def test_it_hears_and_answers(one_by_one: list[Answer], clips: list[tuple[Path, 
         assert answer.error is None
         assert answer.text
         assert answer.extra is not None
-        heard = words(answer.extra["transcript"])
+        heard = words(answer.extra["asr_transcript"])
         assert len(heard & words(prompt)) >= 0.6 * len(words(prompt)), answer.extra
 
 
@@ -283,7 +283,7 @@ def test_the_command_over_the_sample(clips: list[tuple[Path, str]], tmp_path: Pa
     assert "1 files in other languages are skipped" in ended.stderr
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [row["key"] for row in rows] == [1, 2]
-    assert all(row["response"] and row["transcript"] for row in rows)
+    assert all(row["response"] and row["asr_transcript"] for row in rows)
     manifest = json.loads((path.parent / "run.json").read_text())
     assert manifest["model"]["label"] == "smoke-test model"
     assert {"xllamacpp", "faster-whisper"} <= manifest["packages"].keys()

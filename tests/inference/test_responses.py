@@ -93,13 +93,13 @@ def test_without_answers_everything_is_asked_in_order(source: DatasetFile) -> No
         ({"response": "x"}, False),
         ({"response": ""}, False),
         ({"response": "x", "pred_score": ["YES"], "judge": {"model": "m"}}, False),
-        ({"response": "x", "transcript": "t"}, False),
+        ({"response": "x", "asr_transcript": "t"}, False),
         ({"response": None, "error": "audio unreadable", "error_permanent": True}, False),
         ({"response": None, "error": "busy", "error_permanent": False}, True),
         ({"response": None, "error": "busy"}, True),
         ({"response": None}, True),
         ({"error": "busy"}, True),
-        ({"transcript": "t"}, True),
+        ({"asr_transcript": "t"}, True),
     ],
 )
 def test_an_item_is_asked_again_unless_settled(source: DatasetFile, added: dict[str, Any], again: bool) -> None:
@@ -309,12 +309,12 @@ def test_appending_before_opening_is_a_fault_of_ours(source: DatasetFile) -> Non
         (("text", None, False, None), {"response": "text"}),
         (("", None, False, None), {"response": ""}),
         (("\udfff\n\u2028", None, False, None), {"response": "\udfff\n\u2028"}),
-        (("text", None, False, {"transcript": "said"}), {"response": "text", "transcript": "said"}),
+        (("text", None, False, {"asr_transcript": "said"}), {"response": "text", "asr_transcript": "said"}),
         ((None, "no audio", False, None), {"response": None, "error": "no audio", "error_permanent": False}),
         ((None, "too long", True, None), {"response": None, "error": "too long", "error_permanent": True}),
         (
-            (None, "busy", False, {"transcript": "said"}),
-            {"response": None, "error": "busy", "error_permanent": False, "transcript": "said"},
+            (None, "busy", False, {"asr_transcript": "said"}),
+            {"response": None, "error": "busy", "error_permanent": False, "asr_transcript": "said"},
         ),
     ],
 )
@@ -336,7 +336,7 @@ def test_a_line_is_the_item_and_what_was_answered(
 def test_judging_is_dropped_when_asked_again(source: DatasetFile) -> None:
     """A verdict about an earlier answer never stands beside a new one; those of kept answers stay."""
     kept = answered(5, response="x", pred_score=["YES"], judge={"model": "m"})
-    gone = answered(3, response=None, error="busy", pred_score=["NO"], judge={"model": "m"}, transcript="t")
+    gone = answered(3, response=None, error="busy", pred_score=["NO"], judge={"model": "m"}, asr_transcript="t")
     path = put(source, kept, gone)
     file = opened(source)
     file.open()
@@ -349,7 +349,14 @@ def test_judging_is_dropped_when_asked_again(source: DatasetFile) -> None:
 
 def test_an_answered_file_can_be_a_data_set(tmp_path: Path, source: DatasetFile) -> None:
     """Answers, errors and verdicts that stand in the data set itself are not carried into a new run."""
-    added = {"response": "old", "error": "e", "error_permanent": True, "transcript": "t", "pred_score": [], "judge": {}}
+    added = {
+        "response": "old",
+        "error": "e",
+        "error_permanent": True,
+        "asr_transcript": "t",
+        "pred_score": [],
+        "judge": {},
+    }
     source.path.write_bytes(answered(5, **added) + answered(3))
     file = opened(source)
     file.open()

@@ -55,7 +55,7 @@ class Fake:
             audio.load(request.audio, 16_000)
         except audio.AudioUnreadable as error:
             return Answer(None, str(error))
-        answer = self.answers.get(name, Answer(f"answer to {name}", extra={"transcript": f"heard {name}"}))
+        answer = self.answers.get(name, Answer(f"answer to {name}", extra={"asr_transcript": f"heard {name}"}))
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -181,7 +181,7 @@ def test_responses_stand_in_input_order(options: run.Options, go: Go, said: Said
         "audio_path": "clips/o3.wav",
         "note": {"kept": ["o3"]},
         "response": "answer to o3",
-        "transcript": "heard o3",
+        "asr_transcript": "heard o3",
     }
     assert outcome == run.Outcome([options.folder / OPEN], 5, 5, 0)
     assert model.closed == 1

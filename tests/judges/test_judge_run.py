@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import signal
-import socketserver
 import sqlite3
 import subprocess
 import sys
@@ -24,12 +23,6 @@ from prompts import replies, templates
 
 ROOT = Path(__file__).parents[2]
 YES_NO = '["YES", "NO"]'
-
-
-@pytest.fixture(autouse=True)
-def quick_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a server look often whether it shall end: half a second a test would be most of the time spent here."""
-    monkeypatch.setattr(socketserver.BaseServer.serve_forever, "__defaults__", (0.01,))
 
 
 def open_row(key: int, response: Any = "a good answer", **more: Any) -> dict[str, Any]:
@@ -548,9 +541,19 @@ def test_a_prompt_with_an_unknown_placeholder(
     judge: Judge, source: Path, tmp_path: Path, scripted_server: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A placeholder that has no value is named before anything is sent."""
-    (tmp_path / "mine.txt").write_text("{response} {rubric}")
+    (tmp_path / "mine.txt").write_text("{response} {questions} {rubric}")
     assert judge(source, flags=f"--prompt_file {tmp_path / 'mine.txt'}") == 2
     assert "unknown placeholder {rubric}; known: {request}, {response}" in capsys.readouterr().err
+    assert scripted_server.calls == []
+
+
+def test_a_prompt_that_hides_the_answer_is_refused(
+    judge: Judge, source: Path, tmp_path: Path, scripted_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A prompt without the response or the questions would grade nothing: it is refused before anything is sent."""
+    (tmp_path / "mine.txt").write_text("{request} {questions}")
+    assert judge(source, flags=f"--prompt_file {tmp_path / 'mine.txt'}") == 2
+    assert "lacks {response}" in capsys.readouterr().err
     assert scripted_server.calls == []
 
 

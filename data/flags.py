@@ -1,0 +1,50 @@
+"""What the three commands' flags have in common: one clear line for a wrong one, and numbers that are in range."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from data.errors import printable
+
+
+class FlagParser(argparse.ArgumentParser):
+    """argparse with whole flag names only, defaults in the help, and one line for a wrong flag."""
+
+    def __init__(self, *, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, and exit with 2."""
+        sys.stderr.write(f"error: {printable(message)}; python {self.prog} --help shows every flag\n")
+        raise SystemExit(2)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Read a number of at least 0."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Read a number above 0 and up to 1."""
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1")
+    return value
