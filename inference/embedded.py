@@ -21,6 +21,7 @@ LLM_NAME = "SmolLM2-135M-Instruct"
 LLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 ASR_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 CONTEXT_TOKENS = 8192
+TOKENS_PER_FURTHER_CHOICE = 1024
 # Sent with every request: a model this small falls into loops without the first. With a cached prompt the arithmetic of
 # a reply depends on what was asked before it; without, the same request gives the same reply.
 REQUEST_FIELDS: Mapping[str, object] = MappingProxyType({"repeat_penalty": 1.1, "cache_prompt": False})
@@ -74,12 +75,17 @@ def llm_file() -> Path:
 class LlamaServer:
     """llama.cpp's server in this process, on a free port of the loopback interface.
 
-    One request is answered at a time: with several, their tokens would be computed together, and rounding would depend
-    on which requests met.
+    Ask it one request at a time: with several, their tokens would be computed together, and rounding would depend on
+    which requests met. The choices of one request may share the work: they always meet.
     """
 
-    def __init__(self, model: Path, *, threads: int) -> None:
+    def __init__(self, model: Path, *, threads: int, choices: int = 1) -> None:
         """Load the weights and start to listen.
+
+        Args:
+            model: a GGUF file.
+            threads: processor threads to use.
+            choices: the most choices (`n`) that one request may ask for.
 
         Raises:
             ModelError: the runtime is missing or cannot load the weights.
@@ -93,8 +99,9 @@ class LlamaServer:
         parameters.model_alias = {LLM_NAME}
         parameters.hostnames = ["127.0.0.1"]
         parameters.port = 0
-        parameters.n_parallel = 1
-        parameters.n_ctx = CONTEXT_TOKENS
+        parameters.n_parallel = choices
+        parameters.kv_unified = True  # the choices of a request keep one copy of its prompt
+        parameters.n_ctx = CONTEXT_TOKENS + (choices - 1) * TOKENS_PER_FURTHER_CHOICE
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.verbosity = -1
         try:

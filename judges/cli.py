@@ -62,14 +62,15 @@ def _options(arguments: argparse.Namespace) -> run.Options:
     files = _files(arguments)
     prompt = templates.load(Path(arguments.prompt_file)) if arguments.prompt_file else templates.bundled(task.prompt)
     task.check_prompt(prompt)
-    concurrency = known_models()[EMBEDDED]["concurrency"] if arguments.judge_model == EMBEDDED else DEFAULT_CONCURRENCY
+    # The embedded server is asked one request at a time (see there).
+    concurrency = 1 if arguments.judge_model == EMBEDDED else arguments.concurrency or DEFAULT_CONCURRENCY
     return run.Options(
         task=task,
         files=files,
         prompt=prompt,
         system=templates.bundled("judge_system"),
         ledger=files[0][0].parent / "ledger.sqlite",
-        concurrency=arguments.concurrency or concurrency,
+        concurrency=concurrency,
     )
 
 
@@ -87,7 +88,7 @@ def _files(arguments: argparse.Namespace) -> tuple[tuple[Path, Path], ...]:
 def _judge(arguments: argparse.Namespace) -> run.Judge:
     sampling = Sampling(arguments.temperature, arguments.top_p, arguments.max_tokens)
     if arguments.judge_model == EMBEDDED:
-        server = embedded.LlamaServer(embedded.llm_file(), threads=embedded.cores())
+        server = embedded.LlamaServer(embedded.llm_file(), threads=embedded.cores(), choices=arguments.n)
         return run.Judge(
             name=EMBEDDED,
             label=known_models()[EMBEDDED]["label"],
@@ -96,7 +97,6 @@ def _judge(arguments: argparse.Namespace) -> run.Judge:
             sampling=Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, seed=0),
             n=arguments.n,
             with_schema=True,
-            one_by_one=True,
             fields={"cache_prompt": False},
             keep_alive=server,
         )
@@ -149,6 +149,6 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--top_p", type=fraction, default=0.95, help="nucleus mass")
     judge.add_argument("--max_tokens", type=positive, default=1024, help="longest reply, in tokens")
     judge.add_argument(
-        "--concurrency", type=positive, metavar="N", help="responses in flight (default: 64; embedded 2)"
+        "--concurrency", type=positive, metavar="N", help="responses in flight (default: 64; embedded always 1)"
     )
     return parser

@@ -40,7 +40,6 @@ class Judge:
         sampling: how it draws its tokens.
         n: replies wanted per response.
         with_schema: send the reply's JSON schema.
-        one_by_one: ask for one reply a request, each with its own seed, instead of n choices at once.
         fields: further fields of every request.
         keep_alive: what has to live as long as the judge (an embedded server).
     """
@@ -52,7 +51,6 @@ class Judge:
     sampling: Sampling
     n: int
     with_schema: bool = False
-    one_by_one: bool = False
     fields: Mapping[str, Any] | None = None
     keep_alive: object = None
 
@@ -253,20 +251,19 @@ class _Run:
         while missing := [
             sample for sample, reply in enumerate(self._ledger.replies(asked.key, judge.n)) if reply is None
         ]:
-            now = missing[:1] if judge.one_by_one else missing
             sampling = judge.sampling
-            if sampling.seed is not None:
-                sampling = replace(sampling, seed=sampling.seed + now[0])
+            if sampling.seed is not None:  # a server that takes seeds counts up from it, choice by choice
+                sampling = replace(sampling, seed=sampling.seed + missing[0])
             try:
                 calls += 1
-                reply = await judge.client.complete(asked.messages, sampling, n=len(now), extra=asked.extra)
+                reply = await judge.client.complete(asked.messages, sampling, n=len(missing), extra=asked.extra)
             except ChatError as error:
                 self._reasons[asked.key] = str(error)
                 return False
             texts = [None if text is None else text.strip() for text in reply.texts]
             kept = [
                 (sample, Reply(text, reply.model, reply.fingerprint, reason))
-                for sample, text, reason in zip(now, texts, reply.finish_reasons, strict=False)
+                for sample, text, reason in zip(missing, texts, reply.finish_reasons, strict=False)
             ]
             self._ledger.keep(asked.key, kept)
         self._asked += bool(calls)

@@ -143,7 +143,7 @@ def embedded_server() -> Any:
     """The real SmolLM2 behind llama.cpp's own OpenAI-compatible server."""
     from inference import embedded
 
-    return embedded.LlamaServer(embedded.llm_file(), threads=embedded.cores())
+    return embedded.LlamaServer(embedded.llm_file(), threads=embedded.cores(), choices=4)
 
 
 @pytest.fixture

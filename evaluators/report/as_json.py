@@ -8,6 +8,7 @@ from typing import Any
 
 from data.records import Cell
 from evaluators.count import FileResult
+from evaluators.report import rows
 from evaluators.tally import Ratio, Tally
 
 
@@ -21,6 +22,7 @@ def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
     tally = result.tally
     shown: dict[str, Any] = {
         "file": result.path.name,
+        "model": rows.model_name(result),
         "evaluator": result.suite.evaluator,
         "lang": result.kind.lang if result.kind else None,
         "variant": result.kind.variant if result.kind else None,

@@ -78,8 +78,13 @@ def instruction_table(results: Sequence[FileResult]) -> Table:
 
 def title(results: Sequence[FileResult]) -> str:
     """Return whose numbers these are, with the remark that belongs beside the model's name."""
-    names = sorted({_model_name(_manifest(result.path)) for result in results})
+    names = sorted({model_name(result) for result in results})
     return f"{', '.join(names)} · profile {results[0].profile}"
+
+
+def model_name(result: FileResult) -> str:
+    """Return the name of the model behind a file, with its remark; `unknown model` where no run.json tells."""
+    return _model_name(_manifest(result.path))
 
 
 def notes(results: Sequence[FileResult]) -> list[str]:

@@ -70,9 +70,10 @@ def test_json_has_the_documented_form(run_folder: Path, capsys: pytest.CaptureFi
     result = json.loads(output(capsys, "--evaluator", "close", "--src_file", path, "--format", "json"))
     assert result["profile"] == "reference"
     (file,) = result["files"]
-    head = {name: file[name] for name in ("file", "evaluator", "lang", "variant", "n_items", "n_scored")}
+    head = {name: file[name] for name in ("file", "model", "evaluator", "lang", "variant", "n_items", "n_scored")}
     assert head == {
         "file": "closed_accent_cn.jsonl",
+        "model": "embedded (smoke-test model)",
         "evaluator": "close",
         "lang": "zh",
         "variant": "accent",

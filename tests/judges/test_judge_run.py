@@ -678,17 +678,29 @@ def embedded_judge(embedded_server: Any, monkeypatch: pytest.MonkeyPatch) -> Cal
     return run
 
 
-def test_the_embedded_judge_is_asked_one_by_one(
+def test_the_embedded_judge_is_asked_one_request_at_a_time(
     source: Path, scripted_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of its replies is a call with a seed of its own and the reply's schema, so that a run can be repeated."""
+    """All replies to a response are one seeded call with the reply's schema, so that a run can be repeated."""
     monkeypatch.setattr(embedded, "LlamaServer", lambda *_, **__: scripted_server)
-    flags = ["--data_type", "open", "--src_file", str(source), "--judge_model", "embedded", "--concurrency", "1"]
+    flags = ["--data_type", "open", "--src_file", str(source), "--judge_model", "embedded", "--concurrency", "9"]
+    in_flight, most = 0, 0
+
+    def react(call: Any) -> Any:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        time.sleep(0.02)
+        in_flight -= 1
+        return scripted_server.Reaction(body=scripted_server.completion(*["[]"] * call.body["n"]))
+
+    scripted_server.react = react
     assert cli.main(flags) == 0
+    assert most == 1
     bodies = [call.body for call in scripted_server.calls]
-    assert [body["seed"] for body in bodies] == [0, 1, 2, 3] * 6
+    assert len(bodies) == 6
     for body in bodies:
-        assert "n" not in body
+        assert (body["seed"], body["n"]) == (0, 4)
         assert body["cache_prompt"] is False
         assert body["response_format"]["json_schema"]["schema"]["minItems"] == 2
 
@@ -735,3 +747,15 @@ def test_the_embedded_judge_is_not_asked_twice(embedded_judge: Any, tmp_path: Pa
     assert path.read_bytes() == before
     with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
         assert connection.execute("SELECT request, sample, received FROM replies").fetchall() == received
+
+
+def test_more_replies_later_get_seeds_of_their_own(
+    source: Path, scripted_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raising --n asks for the further replies only, with seeds that were not used before."""
+    monkeypatch.setattr(embedded, "LlamaServer", lambda *_, **__: scripted_server)
+    flags = ["--data_type", "open", "--src_file", str(source), "--judge_model", "embedded", "--n"]
+    assert cli.main([*flags, "2"]) == 0
+    scripted_server.calls.clear()
+    assert cli.main([*flags, "5"]) == 0
+    assert {(call.body["seed"], call.body["n"]) for call in scripted_server.calls} == {(2, 3)}
