@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from data import jsonl
+from data.dataset import SAMPLE, with_identity
 from data.errors import DataError, guarded
 from data.variants import background, disfluency, paralinguistics, tts
 from data.variants.intelligibility import listen
 from data.variants.level import Samples, levelled, padded, resampled
 from data.variants.manifest import COMPRESSION, MANIFEST, RATE, SAMPLES_HASH, check, write_audio
 
-SAMPLE = Path(__file__).parent / "sample"
 PROMPTS = SAMPLE / "prompts"
 
 SEED = 20261120
@@ -69,21 +70,10 @@ def read_prompts(name: str) -> list[dict[str, Any]]:
     """Return the rows of data/sample/prompts/<name>.jsonl.
 
     Raises:
-        DataError: the file is missing, or a line is no JSON object with `key` and `prompt`.
+        DataError: the file is missing or broken, or a line has no `prompt`.
     """
     path = PROMPTS / f"{name}.jsonl"
-    if not path.is_file():
-        raise DataError("prompts are missing", path=path)
-    rows = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(text)
-        except ValueError as error:
-            raise DataError(f"no JSON: {error}", path=path, line=number) from error
-        if not isinstance(row, dict) or not {"key", "prompt"} <= row.keys():
-            raise DataError("needs an object with 'key' and 'prompt'", path=path, line=number)
-        rows.append(row)
-    return rows
+    return [dict(item.fields) for item, _ in with_identity(path, jsonl.read(path))]
 
 
 def build(out: Path) -> list[str]:
