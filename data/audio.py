@@ -1,7 +1,8 @@
-"""Audio files: decode to mono float32 at a rate."""
+"""Audio files: decode to mono float32 at a rate, once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,46 @@ BLOCK = 1 << 20  # frames
 
 class AudioUnreadable(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
     """A file holds no usable audio; the message is the reason that the item's line gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Decoded speech, ready for a model.
+
+    Attributes:
+        samples: mono, shape (n,), float32 in -1…1.
+        rate: sampling rate in Hz.
+        seconds: length of the recording; more than `samples` hold where it was cut.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int
+    seconds: float
+
+    @property
+    def seconds_used(self) -> float:
+        """Return the length of `samples` in seconds."""
+        return len(self.samples) / self.rate
+
+    def cut(self, seconds: float) -> Clip:
+        """Return the clip's first so many seconds."""
+        return Clip(self.samples[: round(seconds * self.rate)], self.rate, self.seconds)
+
+
+def clip(path: Path, rate: int) -> Clip:
+    """Decode a file (see `load`) into a clip."""
+    samples = load(path, rate)
+    return Clip(samples, rate, len(samples) / rate)
+
+
+def seconds_of(path: Path) -> float | None:
+    """Return a recording's length in seconds as its header tells; None where that cannot be read."""
+    import soundfile
+
+    try:
+        return float(soundfile.info(str(path)).duration)
+    except (OSError, RuntimeError, TypeError):
+        return None
 
 
 def load(path: Path, rate: int) -> NDArray[np.float32]:

@@ -175,10 +175,14 @@ def _found_files(dataset: Path) -> list[tuple[FileKind | None, Path]]:
 
 
 def content_hash(files: Iterable[DatasetFile]) -> dict[str, str]:
-    """Return the SHA-256 of every JSONL file, by name."""
+    """Return the SHA-256 of every JSONL file, by name.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
     hashes = {}
     for file in files:
-        with file.path.open("rb") as handle:
+        with jsonl.opened(file.path) as handle:
             hashes[file.path.name] = hashlib.file_digest(handle, "sha256").hexdigest()
     return hashes
 

@@ -13,8 +13,14 @@ no exception: it becomes data (`Response.error`, `Score.unscored`).
 
 from __future__ import annotations
 
+import io
+import os
+import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 
 class ToolkitError(Exception):
@@ -77,20 +83,54 @@ def printable(text: str) -> str:
 
 
 def guarded(command: Callable[[], int], say: Callable[[str], None]) -> int:
-    """Run a command and return its exit code; a ToolkitError is said in one line.
+    """Run a command and return its exit code; what stops it is said in one line.
+
+    SIGTERM stops a command the way Ctrl-C does. Text that stdout's encoding cannot carry is escaped, and whatever is
+    left in its buffer is written here, so that a full disk or a closed pipe is noticed here too.
 
     Args:
         command: the command's body, returning its exit code.
         say: writes one line to the user (stderr).
 
     Returns:
-        The command's own code, the error's `exit_code`, or 130 after Ctrl-C.
+        The command's own code, the error's `exit_code`, 2 when stdout cannot be written, 130 after Ctrl-C or SIGTERM;
+        0 when whoever read stdout has gone.
     """
+    before = signal.getsignal(signal.SIGTERM)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return command()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        code = command()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except ToolkitError as error:
         say(f"error: {printable(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted: what was finished is kept; run the same command again to continue")
         return 130
+    except BrokenPipeError:
+        _abandon_stdout()
+        return 0
+    except OSError as error:
+        _abandon_stdout()
+        say(f"error: {printable(str(error.filename or 'stdout'))}: {error.strerror or error}")
+        return 2
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _abandon_stdout() -> None:
+    """Point stdout at nothing, or the interpreter would try to write the rest at its end, and complain."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.close(nothing)

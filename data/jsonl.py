@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,7 +52,7 @@ def read(path: Path, *, torn: bool = False) -> Iterator[Line]:
     """
     found = torn
     offset = 0
-    with _open_for_reading(path) as file:
+    with opened(path) as file:
         size = _end_of_last_line(file.fileno()) if torn else None
         try:
             for number, raw in enumerate(file, start=1):
@@ -71,7 +72,7 @@ def read(path: Path, *, torn: bool = False) -> Iterator[Line]:
 
 def raw_lines(path: Path, offsets: Iterable[int]) -> Iterator[bytes]:
     """Yield the lines that start at byte offsets which `read` reported, as they stand, in the order asked for."""
-    with _open_for_reading(path) as file:
+    with opened(path) as file:
         for offset in offsets:
             file.seek(offset)
             yield file.readline().removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n") + b"\n"
@@ -245,11 +246,16 @@ def only_process(path: Path) -> Iterator[None]:
 
 def starts_with_byte_order_mark(path: Path) -> bool:
     """Return whether the file opens with a UTF-8 byte order mark."""
-    with _open_for_reading(path) as file:
+    with opened(path) as file:
         return file.read(3) == BYTE_ORDER_MARK
 
 
-def _open_for_reading(path: Path) -> BinaryIO:
+def opened(path: Path) -> BufferedReader:
+    """Return a file opened for reading.
+
+    Raises:
+        DataError: there is no such file, it is a directory, or it cannot be read.
+    """
     try:
         if path.is_dir():
             raise DataError("is a directory; name a JSONL file", path=path)

@@ -29,8 +29,10 @@ def _run(arguments: argparse.Namespace) -> int:
     from evaluators.count import count_file
 
     results = []
+    files = _files(arguments)
+    _refuse_own_input([path for path, _ in files], arguments)
     with _details(arguments.details) as detail, _progress() as advance:
-        for path, suite in _files(arguments):
+        for path, suite in files:
             result = count_file(
                 path,
                 suite,
@@ -41,11 +43,28 @@ def _run(arguments: argparse.Namespace) -> int:
             )
             results.append(result)
     text = _text(results, arguments)
-    if arguments.output_file:
+    if arguments.output_file is not None:
         jsonl.rewrite(Path(arguments.output_file), [text.encode("utf-8")])
     else:
-        sys.stdout.write(text)
+        print(text, end="")  # noqa: T201  # stdout is for results
     return 0
+
+
+def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None:
+    """Refuse to write over what is read, or two results over each other.
+
+    Raises:
+        UsageError: a path is used twice.
+    """
+    taken = {path.resolve() for path in inputs}
+    for flag in ("output_file", "details"):
+        name = getattr(arguments, flag)
+        if name is None:
+            continue
+        path = Path(name).resolve()
+        if path in taken and path.exists() and not path.is_char_device():
+            raise UsageError(f"--{flag} {name} would overwrite a file that is read or written here; name another one")
+        taken.add(path)
 
 
 def _text(results: list[Any], arguments: argparse.Namespace) -> str:
@@ -55,8 +74,8 @@ def _text(results: list[Any], arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return as_json.for_json(results, by_instruction=by_instruction)
     tables = [rows.result_table(results)]
-    if by_instruction:
-        tables.append(rows.instruction_table(results))
+    if by_instruction and (table_by_instruction := rows.instruction_table(results)).rows:
+        tables.append(table_by_instruction)
     title, notes = rows.title(results), rows.notes(results)
     if arguments.format == "markdown":
         return table.for_markdown(title, tables, notes)
@@ -67,7 +86,7 @@ def _terminal_width(arguments: argparse.Namespace) -> int | None:
     """Return the terminal's width in columns; None where the table goes to a file or a pipe."""
     import shutil
 
-    if arguments.output_file or not sys.stdout.isatty():
+    if arguments.output_file is not None or sys.stdout is None or not sys.stdout.isatty():
         return None
     return shutil.get_terminal_size().columns
 
@@ -89,7 +108,8 @@ def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
         ((kind, path) for path in folder.glob("*.jsonl") if (kind := file_kind(path)) is not None),
         key=lambda pair: pair[0].order(),
     )
-    chosen = [(path, kind.suite) for kind, path in found if wanted in (None, kind.suite)]
+    # A run that was killed before a file's first answer leaves the file empty.
+    chosen = [(path, kind.suite) for kind, path in found if wanted in (None, kind.suite) and path.stat().st_size]
     if not chosen:
         raise DataError("no files of responses in this folder", path=folder)
     return chosen

@@ -97,8 +97,13 @@ def count_file(
         UsageError: a rule needs NLTK's data, which is missing or not the pinned one.
     """
     evaluator = EVALUATORS[suite.evaluator]
+    kind = file_kind(path)
+    if kind is not None and kind.suite is not suite:
+        raise DataError(
+            f"by its name this is a file of {kind.suite.name} items; use --evaluator {kind.suite.evaluator}", path=path
+        )
     known = _read_ahead(path, suite, evaluator, profile)
-    result = FileResult(path, suite, file_kind(path), profile, Tally(evaluator), replaced=known.replaced)
+    result = FileResult(path, suite, kind, profile, Tally(evaluator), replaced=known.replaced)
     if suite.data_type is not None and not known.has_replies:
         if unjudged_is_an_error:
             raise DataError(

@@ -1,51 +1,93 @@
-"""Speech recognition for cascades: Whisper under CTranslate2, on the CPU."""
+"""Speech recognition for cascades and for the transcript control."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from data.errors import ModelError
-from inference.embedded import HOW_TO_INSTALL
+from data.audio import Clip
+from data.errors import ModelError, UsageError
+from inference import embedded
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-SAMPLING_RATE = 16_000  # Hz; what Whisper was trained on
+SAMPLING_RATE = 16_000  # Hz; what Whisper was trained on, and what a cascade's clips come at
 
 
-class Transcriber:
-    """A Whisper model that hears one clip at a time; further callers wait."""
+class TranscriptionFailed(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
+    """One clip could not be transcribed; the message is the reason."""
 
-    def __init__(self, folder: Path, *, language: str, threads: int) -> None:
-        """Load a CTranslate2 model folder, quantised to 8 bits.
+
+class Transcriber(Protocol):
+    """A loaded recogniser."""
+
+    def transcribe(self, clip: Clip) -> str:
+        """Return what is said in a clip at `SAMPLING_RATE`, of any length; called from worker threads.
 
         Raises:
-            ModelError: the runtime is missing.
+            TranscriptionFailed: this clip cannot be transcribed.
+        """
+        ...
+
+
+def load_transcriber(name: str, settings: Mapping[str, Any]) -> Transcriber:
+    """Return a loaded recogniser.
+
+    Args:
+        name: `embedded`, or `faster-whisper:SIZE_OR_FOLDER`.
+        settings: the model's settings; `threads` is the number of processor threads (default: all cores), `languages`
+            names the one that is spoken.
+
+    Raises:
+        UsageError: there is no such recogniser.
+        ModelError: it cannot be loaded.
+    """
+    threads = settings.get("threads", embedded.cores())
+    if name == "embedded":
+        return FasterWhisper(str(embedded.asr_folder()), language="en", threads=threads)
+    kind, _, model = name.partition(":")
+    if kind == "faster-whisper" and model:
+        languages = settings.get("languages") or [None]
+        return FasterWhisper(model, language=languages[0] if len(languages) == 1 else None, threads=threads)
+    raise UsageError(f"unknown recogniser '{name}'; known: embedded, faster-whisper:SIZE_OR_FOLDER")
+
+
+class FasterWhisper:
+    """A Whisper model under CTranslate2 that hears one clip at a time; further callers wait."""
+
+    def __init__(self, model: str, *, language: str | None, threads: int) -> None:
+        """Load a model, quantised to 8 bits.
+
+        Args:
+            model: a CTranslate2 folder, or a size that faster-whisper knows and fetches from the hub.
+            language: what is spoken; None lets the model tell.
+            threads: processor threads.
+
+        Raises:
+            ModelError: the runtime is missing, or there is no such model.
         """
         try:
             from faster_whisper import WhisperModel
         except ImportError as error:
-            raise ModelError(f"the package {error.name} is not installed; {HOW_TO_INSTALL}") from None
-
+            raise ModelError(f"the package {error.name} is not installed; {embedded.HOW_TO_INSTALL}") from None
+        try:
+            self._model = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=threads)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ModelError(f"recogniser {Path(model).name} cannot be loaded: {error}") from None
         self._language = language
         self._one_at_a_time = threading.Lock()
-        self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
 
-    def transcribe(self, samples: NDArray[np.float32]) -> str:
-        """Return what is said in mono samples at 16 kHz, shape (n,), of any length.
+    def transcribe(self, clip: Clip) -> str:
+        """Return what is said, by beam search at temperature 0.
 
-        Beam search at temperature 0 without the usual fall-back to sampling: the same clip gives the same words.
+        Without the usual fall-back to sampling, the same clip gives the same words.
         """
         with self._one_at_a_time:
             segments, _ = self._model.transcribe(
-                samples,
+                clip.samples,
                 language=self._language,
                 beam_size=5,
                 temperature=0.0,
                 condition_on_previous_text=False,
-                without_timestamps=False,
             )
             return " ".join(segment.text.strip() for segment in segments).strip()

@@ -59,6 +59,8 @@ class ChatReply:
         fingerprint: the server's `system_fingerprint`, where it gives one.
         prompt_tokens: tokens of the request, 0 where the server does not count.
         completion_tokens: tokens of all choices together.
+        reasoning: what was thought aloud before each choice, where the server keeps it apart; empty where no choice
+            has any.
     """
 
     texts: tuple[str | None, ...]
@@ -67,6 +69,7 @@ class ChatReply:
     fingerprint: str | None
     prompt_tokens: int
     completion_tokens: int
+    reasoning: tuple[str | None, ...] = ()
 
 
 class ChatError(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
@@ -99,6 +102,7 @@ class ChatClient:
         connections: int = 64,
         attempts: int = ATTEMPTS,
         unavailable: type[ToolkitError] = ModelError,
+        unreachable: type[ToolkitError] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Connect lazily: nothing is sent before the first `complete`.
@@ -111,6 +115,7 @@ class ChatClient:
             connections: connections held open at once.
             attempts: how often a passing failure is tried in all.
             unavailable: the error that ends the run when the server cannot be used.
+            unreachable: the error when no connection comes about (default: the same).
             sleep: waits between attempts; tests hand in their own.
 
         Raises:
@@ -125,7 +130,9 @@ class ChatClient:
         self.model = model
         self._api_key = api_key
         self._attempts = attempts
+        self._timeout = timeout
         self._unavailable = unavailable
+        self._unreachable = unreachable or unavailable
         self._sleep = sleep
         self._has_answered = False
         self._openai = openai
@@ -148,6 +155,7 @@ class ChatClient:
         *,
         n: int = 1,
         extra: Mapping[str, Any] | None = None,
+        stream: bool = False,
     ) -> ChatReply:
         """Ask once, trying again while the failure is a passing one.
 
@@ -156,10 +164,11 @@ class ChatClient:
             sampling: how tokens are drawn.
             n: wanted number of choices.
             extra: further fields of the request body (`response_format`, `repeat_penalty`, ...).
+            stream: let the answer come in pieces, for servers that answer only so; it is returned whole all the same.
 
         Raises:
             ChatError: this request cannot be answered.
-            ToolkitError: (of the class given as `unavailable`) the server cannot be used at all.
+            ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
         """
         body: dict[str, Any] = {
             "model": self.model,
@@ -172,6 +181,8 @@ class ChatClient:
             body["seed"] = sampling.seed
         if n != 1:
             body["n"] = n
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception_type(_Passing),
@@ -184,7 +195,7 @@ class ChatClient:
                     return await self._once(body, extra)
         except _Passing as failure:
             if failure.unreachable:
-                raise self._unavailable(
+                raise self._unreachable(
                     f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
                 ) from None
             raise ChatError(f"{failure} (tried {self._attempts} times)", permanent=False) from None
@@ -197,7 +208,7 @@ class ChatClient:
     async def _once(self, body: dict[str, Any], extra: Mapping[str, Any] | None) -> ChatReply:
         try:
             raw = await self._client.chat.completions.with_raw_response.create(**body, extra_body=extra)
-            reply = _reply(json.loads(raw.content))
+            reply = _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
         except self._openai.APITimeoutError as error:
             unreachable = isinstance(error.__cause__, httpx.ConnectTimeout)
             raise _Passing("the server did not answer in time", unreachable=unreachable) from None
@@ -212,6 +223,31 @@ class ChatClient:
             raise _Passing(self._clean(f"the body is no chat completion ({type(error).__name__})")) from None
         self._has_answered = True
         return reply
+
+    async def _streamed(self, response: Any) -> dict[str, Any]:  # httpx's, annotated by openai as its fork's
+        """Read a stream to its end; return the completion that it would have been in one piece."""
+        try:
+            # The transport's limit is one between two pieces, which comments that keep a stream alive never meet.
+            async with asyncio.timeout(self._timeout):
+                events, done = _events(await response.aread())
+        except (TimeoutError, httpx.TimeoutException):
+            raise _Passing("the server did not answer in time") from None
+        except httpx.HTTPError as error:
+            raise _Passing(self._clean(f"connection failed: {error}")) from None
+        for event in events:
+            if event.get("error"):
+                raise self._failed_midway(event["error"])
+        completion = _joined(events)
+        if not (done or all(choice["finish_reason"] for choice in completion["choices"])):
+            raise _Passing("the stream ended half-way")
+        return completion
+
+    def _failed_midway(self, error: Any) -> Exception:
+        fields = error if isinstance(error, dict) else {"message": error}
+        code = fields.get("code")
+        # The status line said 200 before it went wrong; some servers name the status that it would have been now.
+        status = code if isinstance(code, int) and 400 <= code < 600 else 500
+        return self._failed(status, str(fields.get("message")), {}, code if isinstance(code, str) else None)
 
     def _failed(self, status: int, message: str, headers: Mapping[str, str], code: str | None) -> Exception:
         reason = self._clean(f"HTTP {status}: {message}")
@@ -231,6 +267,12 @@ class ChatClient:
         if self._api_key:
             text = text.replace(self._api_key, "***")
         return printable(without_credentials(text))[:300]
+
+
+def messages_of(system: str | None, turn: str | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a conversation of one user turn, text or content parts, behind the system line where there is one."""
+    user = {"role": "user", "content": turn if isinstance(turn, str) else list(turn)}
+    return [{"role": "system", "content": system}, user] if system is not None else [user]
 
 
 def without_credentials(text: str) -> str:
@@ -306,6 +348,7 @@ def _reply(body: dict[str, Any]) -> ChatReply:
     if not all(text is None or isinstance(text, str) for text in texts):
         raise TypeError("content is no text")
     usage = body.get("usage") or {}
+    reasoning = tuple(_reasoning(choice["message"]) for choice in choices)
     return ChatReply(
         texts=texts,
         finish_reasons=tuple(_name(choice.get("finish_reason")) for choice in choices),
@@ -313,4 +356,41 @@ def _reply(body: dict[str, Any]) -> ChatReply:
         fingerprint=_name(body.get("system_fingerprint")),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
+        reasoning=reasoning if any(reasoning) else (),
     )
+
+
+def _reasoning(message: Mapping[str, Any]) -> str | None:
+    """Return what a message, or a piece of one, holds of reasoning; servers use either of two names for it."""
+    text = message.get("reasoning_content") or message.get("reasoning")
+    return text if isinstance(text, str) and text else None
+
+
+DONE = b"[DONE]"
+
+
+def _events(content: bytes) -> tuple[list[dict[str, Any]], bool]:
+    """Return a stream's events and whether it says that it is done; anything else raises one of NO_COMPLETION."""
+    # Lines of bytes end only where the format says; lines of text would also end at the U+2028 in an answer.
+    lines = [line[5:].strip() for line in content.splitlines() if line.startswith(b"data:")]
+    return [json.loads(line) for line in lines if line != DONE], DONE in lines
+
+
+def _joined(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the completion that a stream's events are the pieces of; each choice's texts are put together."""
+    whole: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    for event in events:
+        whole |= {name: event[name] for name in ("model", "system_fingerprint", "usage") if event.get(name)}
+        for piece in event.get("choices") or ():
+            place = piece.get("index", 0)
+            choice = choices.setdefault(place, {"index": place, "message": {}})
+            _extend(choice["message"], piece.get("delta") or {})
+            choice["finish_reason"] = piece.get("finish_reason") or choice.get("finish_reason")
+    return {**whole, "choices": list(choices.values())}
+
+
+def _extend(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    for name, piece in (("content", delta.get("content")), ("reasoning_content", _reasoning(delta))):
+        if piece is not None:
+            message[name] = message.get(name, "") + piece

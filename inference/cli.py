@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data import dataset
 from data.errors import UsageError, guarded
-from data.flags import FlagParser, fraction, not_negative, positive
+from data.flags import FlagParser, assignment, fraction, not_negative, positive, share
 from data.suites import language, suite_named
-from inference import run
+from inference import models, run
 from inference.chat import Sampling
+from inference.options import Options
 from inference.progress import Progress, say
 from prompts import templates
 
-MODELS_FILE = Path(__file__).parent / "models.toml"
+MODALITIES = ("audio", "text", "transcript")
+LONG_AUDIO = ("truncate", "error")
 DEFAULT_CONCURRENCY = 64
 DEFAULT_SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 2048, "seed": 0}
 
@@ -25,10 +26,21 @@ DEFAULT_SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 2048, "seed"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 1 (the run failed, or every item did), 2 (bad input), 130 (stopped)."""
     arguments = _parser().parse_args(argv)
+    if arguments.list_models:
+        return guarded(_list_models, say)
     return guarded(lambda: _run(_options(arguments)), say)
 
 
-def _run(options: run.Options) -> int:
+def _list_models() -> int:
+    rows = [(name, row["backend"], row["verified"], row.get("note", "")) for name, row in models.known_models().items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print("  ".join((*cells, row[3])).rstrip())  # noqa: T201  # stdout is for results
+    return 0
+
+
+def _run(options: Options) -> int:
     outcome = run.run(
         options,
         say=say,
@@ -49,41 +61,46 @@ def _run(options: run.Options) -> int:
     return 1 if outcome.failed and not outcome.answered else 0
 
 
-def known_models() -> dict[str, dict[str, Any]]:
-    """Return the rows of models.toml by model name."""
-    return tomllib.loads(MODELS_FILE.read_text(encoding="utf-8"))
-
-
-def _options(arguments: argparse.Namespace) -> run.Options:
-    model = _model(arguments.model)
+def _options(arguments: argparse.Namespace) -> Options:
+    name, model = models.chosen(
+        models.Choice(
+            model=arguments.model,
+            backend=arguments.backend,
+            base_urls=tuple(url.strip() for url in (arguments.base_url or "").split(",") if url.strip()),
+            api_key_env=arguments.api_key_env,
+            asr=arguments.asr,
+            llm=arguments.llm,
+            modality=arguments.modality,
+            engine=dict(arguments.engine_args or ()),
+            trust_remote_code=arguments.trust_remote_code,
+        )
+    )
     data = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
-    name = arguments.run_name or run.default_run_name(arguments.model, data)
-    if name in (".", "..") or "/" in name:
-        raise UsageError(f"--run_name '{name}' is no folder name")
-    return run.Options(
+    run_name = arguments.run_name or run.default_run_name(name, data, arguments.modality)
+    if run_name in (".", "..") or "/" in run_name:
+        raise UsageError(f"--run_name '{run_name}' is no folder name")
+    return Options(
         dataset=data,
         suite=suite_named(arguments.subset) if arguments.subset else None,
         variant=arguments.variant,
         lang=language(arguments.lang) if arguments.lang else None,
         limit=arguments.limit,
-        model_name=arguments.model,
+        model_name=name,
         model=model,
         output_dir=Path(arguments.output_dir),
-        run_name=name,
+        run_name=run_name,
         sampling=_sampling(arguments, model),
         system=_system(arguments.system_prompt),
         concurrency=arguments.concurrency or model.get("concurrency", DEFAULT_CONCURRENCY),
+        modality=arguments.modality,
+        long_audio=arguments.long_audio,
+        max_failures=arguments.max_failures,
+        preflight=not arguments.skip_preflight,
+        shard=arguments.shard,
         overwrite=arguments.overwrite,
         dry_run=arguments.dry_run,
         allow_outside_audio=arguments.allow_outside_audio,
     )
-
-
-def _model(name: str) -> Mapping[str, Any]:
-    models = known_models()
-    if name not in models:
-        raise UsageError(f"unknown model '{name}'; known: {', '.join(models)}")
-    return models[name]
 
 
 def _sampling(arguments: argparse.Namespace, model: Mapping[str, Any]) -> Sampling:
@@ -113,7 +130,21 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--limit", type=positive, metavar="N", help="only the first N items of each file")
     data.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
     model = parser.add_argument_group("who is asked, and how")
-    model.add_argument("--model", default="embedded", help="a name of inference/models.toml")
+    model.add_argument("--model", help="a known name, a server's or the hub's id, or a folder (default: embedded)")
+    model.add_argument("--list_models", action="store_true", help="show the known models and how each is reached")
+    model.add_argument("--backend", help="vllm, transformers, openai, cascade, or module:Class (default: the model's)")
+    model.add_argument("--base_url", metavar="URLS", help="OpenAI-compatible servers, comma-separated, each with /v1")
+    model.add_argument("--api_key_env", metavar="NAME", help="variable that holds their key (default: OPENAI_API_KEY)")
+    model.add_argument("--asr", help="recogniser of a cascade: embedded, or faster-whisper:SIZE_OR_FOLDER")
+    model.add_argument("--llm", help="text model of a cascade")
+    model.add_argument(
+        "--modality", choices=MODALITIES, default="audio", help="the controls: the prompt as text, or what --asr heard"
+    )
+    model.add_argument("--engine_args", nargs="+", type=assignment, metavar="NAME=VALUE", help="for vllm, transformers")
+    model.add_argument("--trust_remote_code", action="store_true", help="run code that comes with the model")
+    model.add_argument(
+        "--long_audio", choices=("truncate", "error"), default="truncate", help="beyond the model's limit"
+    )
     usual = {name: f"(default: the model's, else {value:g})" for name, value in DEFAULT_SAMPLING.items()}
     model.add_argument("--temperature", type=not_negative, help=f"0 is greedy {usual['temperature']}")
     model.add_argument("--top_p", type=fraction, help=f"nucleus mass {usual['top_p']}")
@@ -121,7 +152,10 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--seed", type=int, help=f"sent to models that take one {usual['seed']}")
     model.add_argument("--system_prompt", metavar="FILE", help="text of the system line, or none (default: ours)")
     model.add_argument("--concurrency", type=positive, metavar="N", help="items in flight (default: the model's)")
+    model.add_argument("--max_failures", type=positive, default=20, metavar="N", help="failures in a row that end it")
+    model.add_argument("--skip_preflight", action="store_true", help="do not ask known recordings first")
     out = parser.add_argument_group("where it goes")
+    out.add_argument("--shard", type=share, metavar="I/N", help="only every N-th item, from the I-th: for job arrays")
     out.add_argument("--output_dir", default="results", help="folder of all runs")
     out.add_argument("--run_name", help="folder of this run (default: model and data set)")
     out.add_argument("--overwrite", action="store_true", help="drop this run's earlier answers")

@@ -68,12 +68,15 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
         await main
 
+    before = signal.getsignal(signal.SIGTERM)
     try:
         asyncio.run(guarded())
     except asyncio.CancelledError:
         if not terminated:
             raise
         raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)  # the closed loop has left the system's default there
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

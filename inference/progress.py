@@ -21,9 +21,8 @@ class Progress:
         self._what = what
         self._total = total
         self._done_before = done
-        self._done = done
+        self._done = self._told = done
         self._failed = 0
-        self._note = ""
         self._started = self._last_line = time.monotonic()
         self._console = Console(stderr=True, highlight=False)
         self._bar: Bar | None = None
@@ -50,14 +49,13 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self._done > self._done_before:
+        elif self._done > self._told:
             self._say_line()
 
-    def advance(self, *, failed: bool, note: str = "") -> None:
-        """Count one as done; `note` is shown beside the rate (tokens or money spent, say)."""
+    def advance(self, *, failed: bool) -> None:
+        """Count one as done."""
         self._done += 1
         self._failed += failed
-        self._note = note
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, rate=self._rate())
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
@@ -65,6 +63,7 @@ class Progress:
 
     def _say_line(self) -> None:
         self._last_line = time.monotonic()
+        self._told = self._done
         seconds = self._last_line - self._started
         left = (self._total - self._done) * seconds / max(self._done - self._done_before, 1)
         minutes, rest = divmod(round(left), 60)
@@ -72,8 +71,7 @@ class Progress:
 
     def _rate(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-9)
-        parts = [f"{(self._done - self._done_before) / seconds:.2f}/s", f"{self._failed} failed", self._note]
-        return ", ".join(part for part in parts if part)
+        return f"{(self._done - self._done_before) / seconds:.2f}/s, {self._failed} failed"
 
 
 def say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,22 @@ from data.errors import DataError
 from data.records import Item, Response
 
 # Fields that our commands add to an item's line; everything else on it is the data set's.
-ADDED_FIELDS = frozenset({"response", "error", "error_permanent", "asr_transcript", "pred_score", "judge"})
+ADDED_FIELDS = frozenset(
+    {
+        "response",
+        "error",
+        "error_permanent",
+        "asr_transcript",
+        "reasoning",
+        "finish_reason",
+        "prompt_tokens",
+        "completion_tokens",
+        "latency_seconds",
+        "audio_seconds_used",
+        "pred_score",
+        "judge",
+    }
+)
 
 
 class ResponseFile:
@@ -27,7 +43,15 @@ class ResponseFile:
         answered: number of those that need not be asked again.
     """
 
-    def __init__(self, source: DatasetFile, folder: Path, *, limit: int | None, overwrite: bool) -> None:
+    def __init__(
+        self,
+        source: DatasetFile,
+        folder: Path,
+        *,
+        limit: int | None,
+        overwrite: bool,
+        shard: tuple[int, int] | None = None,
+    ) -> None:
         """Read both files and compare them.
 
         Args:
@@ -35,13 +59,13 @@ class ResponseFile:
             folder: the run's folder.
             limit: ask only the first so many items.
             overwrite: ignore the answers that are there.
+            shard: (I, N): of those only every N-th, starting with the I-th (1-based).
 
         Raises:
             DataError: a file is broken, or answers are there to other items than the data set's.
         """
         self.source = source
         self.path = folder / source.path.name
-        self._limit = limit
         self._wanted: dict[bytes, bytes] = {}  # item -> digest of its fields, in the data set's order
         self._settled: set[bytes] = set()
         self._appender: jsonl.Appender | None = None
@@ -53,15 +77,12 @@ class ResponseFile:
                     self._settled.add(digest)
                 else:
                     self._settled.discard(digest)
-        chosen = [digest for digest, _ in zip(self._wanted, range(self._end), strict=False)]
+        first, step = (0, 1) if shard is None else (shard[0] - 1, shard[1])
+        chosen = list(islice(self._wanted, first, limit, step))
         self._chosen = frozenset(chosen)
         self.total = len(chosen)
         self.answered = sum(digest in self._settled for digest in chosen)
         self._overwrite = overwrite
-
-    @property
-    def _end(self) -> int:
-        return len(self._wanted) if self._limit is None else self._limit
 
     def open(self) -> None:
         """Make the file ready for answers.
@@ -77,8 +98,9 @@ class ResponseFile:
 
     def pending(self) -> Iterator[Item]:
         """Yield the items that have no answer yet, in the data set's order."""
-        for item, _ in zip(self.source.items(), range(self._end), strict=False):
-            if identity_digest(item.id) not in self._settled:
+        for item in self.source.items():
+            digest = identity_digest(item.id)
+            if digest in self._chosen and digest not in self._settled:
                 yield item
 
     def append(self, item: Item, response: Response) -> None:
@@ -101,6 +123,9 @@ class ResponseFile:
         if self._overwrite or not self.path.exists():  # the model could not be loaded: what is there is not ours
             return 0, 0
         jsonl.Appender(self.path).close()  # cuts off what a kill tore, also where nothing was to be asked
+        if not self.path.stat().st_size:  # stopped before the first answer: no file is better than an empty one
+            self.path.unlink()
+            return 0, 0
         places: dict[bytes, int] = {}
         failed: set[bytes] = set()
         offsets = []

@@ -12,7 +12,7 @@ from data.flags import FlagParser, fraction, not_negative, positive
 from data.suites import SUITES, suite_named
 from inference import embedded
 from inference.chat import ChatClient, Sampling, without_credentials
-from inference.cli import known_models
+from inference.models import known_models
 from inference.progress import Progress, say
 from judges import run
 from judges.tasks import TASKS
@@ -69,7 +69,7 @@ def _options(arguments: argparse.Namespace) -> run.Options:
         files=files,
         prompt=prompt,
         system=templates.bundled("judge_system"),
-        ledger=files[0][0].parent / "ledger.sqlite",
+        ledger=files[0][1].parent / "ledger.sqlite",
         concurrency=concurrency,
     )
 

@@ -6,8 +6,7 @@ write it anew with the replies. In between nothing but the ledger changes, so a 
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -82,7 +81,7 @@ class Outcome:
 
     Attributes:
         judged: items with a full set of replies.
-        asked: of these, the ones that needed a call in this run.
+        asked: requests that were sent in this run and got all their replies; several items may share one.
         empty: of these, empty responses judged NO without a call.
         unanswered: items without a response, which nobody can judge.
         failed: items whose replies are not complete, with the last reason.
@@ -133,28 +132,42 @@ def run(
         DataError: a file is broken or cannot be written.
         JudgeUnavailable: the grader cannot be used; replies received so far are in the ledger.
     """
-    total = sum(_checked(options.task, source) for source, _ in options.files)
+    for source, _ in options.files:
+        _check_source(options.task, source)
     with ExitStack() as stack:
         for target in sorted({target for _, target in options.files}):
-            if target.is_dir():  # said now, not after every call is paid
-                raise DataError("is a directory; name a file", path=target)
+            _check_target(target)
             stack.enter_context(jsonl.only_process(target))
         grader = judge()
         ledger = Ledger(options.ledger)
         stack.callback(ledger.close)
-        return _Run(options, grader, ledger).finish(lambda done: progress(total, done))
+        return _Run(options, grader, ledger).finish(progress)
 
 
-def _checked(task: Task, path: Path) -> int:
-    """Return how many responses of a file are there to be judged, having read it whole."""
-    count, has_responses = 0, False
+def _check_target(target: Path) -> None:
+    """Refuse now what could not be written after every call is paid.
+
+    Raises:
+        DataError: the target is a directory or may not be written.
+    """
+    if target.is_dir():
+        raise DataError("is a directory; name a file", path=target)
+    if target.exists() and not os.access(target, os.W_OK):
+        raise DataError("cannot be written: it is write-protected; name another --output_file", path=target)
+
+
+def _check_source(task: Task, path: Path) -> None:
+    """Read a file whole before anything is asked.
+
+    Raises:
+        DataError: a line cannot be judged, or inference has not run.
+    """
+    has_responses = False
     for _, line in with_identity(path, jsonl.read(path)):
         task.check(line.fields, path, line.number)
         has_responses |= "response" in line.fields
-        count += bool((line.fields.get("response") or "").strip())
     if not has_responses:
         raise DataError("missing on every line; run inference.py first", path=path, field="response")
-    return count
 
 
 class _Run:
@@ -163,18 +176,27 @@ class _Run:
         self._judge = judge
         self._ledger = ledger
         self._asked = 0
-        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._reasons: dict[str, str] = {}  # ledger key -> why its replies are not complete
 
-    def finish(self, progress: Callable[[int], AbstractContextManager[Progress]]) -> Outcome:
-        done = sum(None not in self._known_replies(asked) for asked in self._to_judge())
-        open_requests = (asked for asked in self._to_judge() if None in self._known_replies(asked))
+    def finish(self, progress: Callable[[int, int], AbstractContextManager[Progress]]) -> Outcome:
+        waiting: dict[str, bool] = {}  # by request: several items may have the same
+        for asked in self._to_judge():
+            if asked.key not in waiting:
+                waiting[asked.key] = None in self._known_replies(asked)
+
+        def open_requests() -> Iterator[_Asked]:
+            for asked in self._to_judge():
+                if waiting[asked.key]:
+                    waiting[asked.key] = False
+                    yield asked
+
+        done = sum(not is_open for is_open in waiting.values())
 
         async def main() -> None:
             try:
-                with progress(done) as display:
+                with progress(len(waiting), done) as display:
                     await loop.ask_all(
-                        open_requests,
+                        open_requests(),
                         self._ask,
                         lambda complete: display.advance(failed=not complete),
                         self._options.concurrency,
@@ -242,12 +264,7 @@ class _Run:
 
     async def _ask(self, asked: _Asked) -> bool:
         """Ask until all replies are there; return whether they are."""
-        async with self._asking[asked.key]:  # two items with one request: the second finds what the first received
-            return await self._ask_missing(asked)
-
-    async def _ask_missing(self, asked: _Asked) -> bool:
         judge = self._judge
-        calls = 0
         while missing := [
             sample for sample, reply in enumerate(self._ledger.replies(asked.key, judge.n)) if reply is None
         ]:
@@ -255,7 +272,6 @@ class _Run:
             if sampling.seed is not None:  # a server that takes seeds counts up from it, choice by choice
                 sampling = replace(sampling, seed=sampling.seed + missing[0])
             try:
-                calls += 1
                 reply = await judge.client.complete(asked.messages, sampling, n=len(missing), extra=asked.extra)
             except ChatError as error:
                 self._reasons[asked.key] = str(error)
@@ -266,7 +282,7 @@ class _Run:
                 for sample, text, reason in zip(missing, texts, reply.finish_reasons, strict=False)
             ]
             self._ledger.keep(asked.key, kept)
-        self._asked += bool(calls)
+        self._asked += 1
         return True
 
     def _judged_lines(self, source: Path, counts: dict[str, int]) -> Iterator[bytes]:

@@ -24,7 +24,8 @@ class Task:
     Attributes:
         data_type: the name that `--data_type` takes.
         prompt: name of the bundled judge prompt.
-        needed: placeholders without which a prompt of one's own judges nothing.
+        placeholders: the values that a prompt may ask for.
+        needed: of these, the ones without which a prompt judges nothing.
         values: the values of the prompt's placeholders, from an item's fields.
         schema: JSON schema of the reply, from an item's fields.
         all_no: the reply that says NO to everything, from an item's fields.
@@ -33,6 +34,7 @@ class Task:
 
     data_type: str
     prompt: str
+    placeholders: tuple[str, ...]
     needed: frozenset[str]
     values: Callable[[Mapping[str, Any]], dict[str, str]]
     schema: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -64,11 +66,12 @@ class Task:
             )
 
     def check_prompt(self, prompt: Template) -> None:
-        """Refuse a prompt that does not show the grader what it judges.
+        """Refuse a prompt that does not show the grader what it judges, or asks for a value that there is none of.
 
         Raises:
-            UsageError: a placeholder is missing.
+            UsageError: a placeholder is missing or unknown.
         """
+        prompt.fill(dict.fromkeys(self.placeholders, ""))
         missing = ", ".join("{" + name + "}" for name in sorted(self.needed - prompt.placeholders))
         if missing:
             raise UsageError(f"prompt '{prompt.name}' lacks {missing}: the grader would not see what it judges")
@@ -124,6 +127,7 @@ TASKS = {
     "open": Task(
         "open",
         "judge_open",
+        ("request", "response", "questions", "question_count"),
         frozenset({"response", "questions"}),
         _open_values,
         _open_schema,
@@ -133,6 +137,7 @@ TASKS = {
     "adjust": Task(
         "adjust",
         "judge_adjust",
+        ("request", "response"),
         frozenset({"request", "response"}),
         _common_values,
         _adjust_schema,

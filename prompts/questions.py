@@ -33,9 +33,3 @@ def question_list(decomposed_questions: object) -> list[str] | None:
         if isinstance(value, list) and all(isinstance(question, str) for question in value):
             return value
     return [line.strip() for line in _LINE_END.split(text) if line.strip()]
-
-
-def question_count(decomposed_questions: object) -> int | None:
-    """Return the number of questions of an item; None where it is unknown (see `question_list`)."""
-    questions = question_list(decomposed_questions)
-    return None if questions is None else len(questions)

@@ -94,9 +94,10 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         "and loose."
     ]
     found += _run_notes(results)
-    judges = sorted({judge for result in results for judge in result.judges})
-    if judges:
-        found.append(f"Judged by {'; '.join(judges)}.")
+    for suite in dict.fromkeys(result.suite.name for result in results):
+        judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
+        if judges:
+            found.append(f"{suite}: judged by {'; '.join(judges)}.")
     if any(result.own_responses for result in results):
         found.append(
             "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
@@ -159,7 +160,8 @@ def _run_notes(results: Iterable[FileResult]) -> list[str]:
         if manifest:
             sampling = ", ".join(f"{name} {value}" for name, value in manifest.get("sampling", {}).items())
             system = manifest.get("system_prompt_id") or "none"
-            found.append(f"{_model_name(manifest)}: {sampling}; system line {system}.")
+            unfinished = "" if manifest.get("status") == "complete" else f"; the run is {manifest.get('status')}"
+            found.append(f"{_model_name(manifest)}: {sampling}; system line {system}{unfinished}.")
     return found
 
 
@@ -175,4 +177,5 @@ def _manifest(path: Path) -> dict[str, Any]:
         fields = json.loads((path.parent / "run.json").read_bytes())
     except (OSError, ValueError):
         return {}
-    return fields if isinstance(fields, dict) and isinstance(fields.get("model"), dict) else {}
+    usable = isinstance(fields, dict) and all(isinstance(fields.get(name), dict) for name in ("model", "sampling"))
+    return fields if usable else {}

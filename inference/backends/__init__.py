@@ -1,29 +1,39 @@
-"""Ways to reach a speech model: one file each, imported only when chosen."""
+"""Ways to reach a speech model: one file each, imported only when chosen.
+
+A back end is a class with `answer`, `rendered` and `close`; its factory takes the model's settings: the row of
+models.toml with what the command line changes in it.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, cast
 
+from data.audio import Clip
+from data.errors import UsageError
+from data.records import ItemId
 from inference.chat import Sampling
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One spoken request, ready to be sent.
+    """One user turn, ready to be sent: speech, or text in its place.
 
     Attributes:
-        audio: the file with the speech.
+        clip: the speech, at the model's sampling rate; None where the turn is text.
+        text: the turn as text (the controls, and what a cascade heard); None where the turn is speech.
         system: the system line, or None.
         sampling: how tokens are drawn.
+        id: the item that is asked; None in the preflight.
     """
 
-    audio: Path
+    clip: Clip | None
+    text: str | None
     system: str | None
     sampling: Sampling
+    id: ItemId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +44,32 @@ class Answer:
         text: the answer; None when the model gave none, then `error` says why.
         error: reason of the failure, or None.
         permanent: whether asking again cannot help.
-        extra: further fields for the item's line (a cascade's `asr_transcript`, say).
+        finish_reason: `stop`, `length` (cut at max_tokens), ...; None where the back end does not tell.
+        prompt_tokens: tokens of the whole prompt, audio included; None where the back end does not count.
+        completion_tokens: tokens of the answer; None likewise.
+        reasoning: what the model thought aloud before its answer, where the server keeps it apart.
+        transcript: what a cascade's recogniser heard.
     """
 
     text: str | None
     error: str | None = None
     permanent: bool = False
-    extra: Mapping[str, Any] | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning: str | None = None
+    transcript: str | None = None
 
 
 class Backend(Protocol):
     """A loaded model. One item's failure is an Answer with an error; what ends the run is a ModelError."""
 
     async def answer(self, request: Request) -> Answer:
-        """Answer one spoken request."""
+        """Answer one request; called concurrently, from one event loop."""
+        ...
+
+    def rendered(self, request: Request) -> str:
+        """Return the exact prompt of a request as text, with a placeholder where the audio stands."""
         ...
 
     async def close(self) -> None:
@@ -55,17 +77,29 @@ class Backend(Protocol):
         ...
 
 
-# Backend name -> module:factory. A factory takes the model's row of models.toml and returns a Backend.
+# Back end name -> module:factory.
 BACKENDS = {
-    "embedded": "inference.backends.embedded:EmbeddedCascade",
+    "cascade": "inference.backends.cascade:load",
+    "embedded": "inference.backends.embedded:EmbeddedLlm",
+    "openai": "inference.backends.openai_server:OpenAIServer",
+    "transformers": "inference.backends.transformers_model:TransformersModel",
+    "vllm": "inference.backends.vllm_engine:VllmEngine",
 }
 
 
-def load_backend(model: Mapping[str, Any]) -> Backend:
-    """Return the loaded back end that a row of models.toml names.
+def load_backend(settings: Mapping[str, Any]) -> Backend:
+    """Return the loaded back end that a model's settings name.
 
     Raises:
+        UsageError: there is no such back end, or it misses a setting.
         ModelError: the model cannot be loaded.
     """
-    module, _, factory = BACKENDS[model["backend"]].partition(":")
-    return cast(Backend, getattr(importlib.import_module(module), factory)(model))
+    name = settings["backend"]
+    if ":" in name:
+        from inference.backends.custom import CustomModel
+
+        return CustomModel(name, settings)
+    if name not in BACKENDS:
+        raise UsageError(f"unknown back end '{name}'; known: {', '.join(BACKENDS)}, or module:Class of your own")
+    module, _, factory = BACKENDS[name].partition(":")
+    return cast(Backend, getattr(importlib.import_module(module), factory)(settings))

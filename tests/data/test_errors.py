@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from hypothesis import strategies as st
 
 from data import errors
 from data.errors import DataError, JudgeError, JudgeUnavailable, ModelError, ToolkitError, UsageError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -127,3 +132,30 @@ def test_printable_text_is_one_harmless_line(text: str) -> None:
 def test_printable_leaves_ordinary_text_alone(text: str) -> None:
     """Letters of any script, digits, punctuation and signs stay."""
     assert errors.printable(text) == text
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT"])
+def test_a_stopped_command_says_so(stop: str) -> None:
+    """SIGTERM ends a command like Ctrl-C: one line, exit code 130, and its clean-up runs."""
+    code = (
+        "import sys, time\n"
+        "from data.errors import guarded\n"
+        "def command():\n"
+        "    try:\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(30)\n"
+        "    finally:\n"
+        "        print('cleaned up', flush=True)\n"
+        "sys.exit(guarded(command, lambda line: print(line, file=sys.stderr)))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(getattr(signal, stop))
+    out, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == "cleaned up\n"
+    assert said.startswith("interrupted: ")
+    assert said.count("\n") == 1

@@ -226,7 +226,7 @@ def test_broken_files_get_one_line_and_exit_code_2(
         (["--results", "{folder}", "--output_file", "/dev/full"], "No space left on device"),
         (["--results", "{folder}", "--details", "/dev/full"], "No space left on device"),
         (["--src_file", "{folder}/open_ended_en.jsonl"], "api_judge.py --data_type open"),
-        (["--src_file", "{folder}/open_ended_en.jsonl", "--evaluator", "close"], "is --evaluator close right?"),
+        (["--src_file", "{folder}/open_ended_en.jsonl", "--evaluator", "close"], "use --evaluator open"),
     ],
 )
 def test_impossible_calls_get_one_line_and_exit_code_2(
@@ -302,3 +302,67 @@ def test_narrow_terminals_cut_no_number(tmp_path: Path, write_jsonl: Write, widt
     text = table.for_terminal("title", [rows.result_table([result])], rows.notes([result]), width=width)
     assert text.count("[50.0–100.0]") == 6
     assert "…" not in text
+
+
+@pytest.mark.parametrize("flag", ["--output_file", "--details"])
+def test_a_file_that_is_read_is_never_written_over(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    """A result that would take the place of its own input, or of another result, is refused."""
+    source = run_folder / "closed_standard_en.jsonl"
+    before = source.read_bytes()
+    (run_folder / "link.jsonl").symlink_to(source)
+    for target in (source, run_folder / "link.jsonl", run_folder / ".." / "run" / source.name):
+        assert main(["--results", str(run_folder), flag, str(target)]) == 2
+        assert "would overwrite a file that is read" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "evaluator"), [("adjustment_en.jsonl", "open"), ("closed_standard_en.jsonl", "adjust")]
+)
+def test_a_name_that_tells_another_subset_is_refused(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], name: str, evaluator: str
+) -> None:
+    """A judged adjustment file is no open file, although its votes could be read."""
+    assert main(["--evaluator", evaluator, "--src_file", str(run_folder / name)]) == 2
+    assert "by its name this is a file of" in capsys.readouterr().err
+
+
+def test_files_without_any_answer_yet_are_left_out(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that was stopped early is counted as far as it went, and said to be unfinished."""
+    (run_folder / "closed_background_en.jsonl").write_bytes(b"")
+    manifest = json.loads((run_folder / "run.json").read_text())
+    (run_folder / "run.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
+    text = output(capsys, "--results", run_folder)
+    assert "background" not in text
+    assert "the run is interrupted" in text
+
+
+@pytest.mark.parametrize("manifest", ['{"model": {"name": "m"}, "sampling": null}', "[]", "not JSON", '{"model": 7}'])
+def test_a_manifest_that_is_none_is_passed_over(
+    run_folder: Path, capsys: pytest.CaptureFixture[str], manifest: str
+) -> None:
+    """A broken run.json costs the model's name, not the table."""
+    (run_folder / "run.json").write_text(manifest)
+    assert "unknown model" in output(capsys, "--results", run_folder)
+
+
+@pytest.mark.parametrize(
+    ("shell", "code"),
+    [
+        ("evaluate.py --results {run} | head -c 1 >/dev/null", 0),
+        ("evaluate.py --results {run} | true", 0),
+        ("evaluate.py --results {run} > /dev/full", 2),
+        ("evaluate.py --results {run} >&-", 0),
+        ("PYTHONIOENCODING=ascii evaluate.py --results {run} >/dev/null", 0),
+    ],
+)
+def test_a_stdout_that_fails_is_no_traceback(run_folder: Path, shell: str, code: int) -> None:
+    """A closed pipe, a full disk and a poor encoding end quietly or in one line."""
+    before, _, rest = shell.rpartition("evaluate.py")
+    command = f"set -o pipefail; {before}{sys.executable} evaluate.py{rest.format(run=run_folder)}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") == (1 if code else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from data import dataset
 from data.errors import ModelError
-from inference import cli, run
+from inference import cli, models, run
 from inference.chat import Sampling
 from prompts import templates
 
@@ -44,12 +45,13 @@ def test_a_bare_command_works(chosen: list[run.Options]) -> None:
         lang=None,
         limit=None,
         model_name="embedded",
-        model=cli.known_models()["embedded"],
+        model=models.chosen(models.Choice())[1],
         output_dir=Path("results"),
         run_name="embedded",
         sampling=Sampling(0.0, 1.0, 512, 0),  # the embedded model's own limit
         system=templates.bundled("system"),
         concurrency=2,
+        preflight=True,
     )
 
 
@@ -103,7 +105,7 @@ def test_no_system_line(chosen: list[run.Options]) -> None:
 @pytest.mark.parametrize(
     ("flags", "part"),
     [
-        ("--model gpt-9", "unknown model 'gpt-9'; known: embedded"),
+        ("--model gpt-9", "unknown model 'gpt-9': give its server with --base_url"),
         ("--subset opened", "unknown subset 'opened'; known: close"),
         ("--lang fr", "unknown language 'fr'; known: en, zh|cn"),
         ("--run_name a/b", "--run_name 'a/b' is no folder name"),
@@ -272,3 +274,76 @@ def test_a_flag_wins_over_the_model_s_own_sampling(chosen: list[run.Options], fl
         name: type(cli.DEFAULT_SAMPLING[name])(value),
     }
     assert chosen[0].sampling == Sampling(**wanted)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("--backend cascade --asr embedded", "needs both --asr and --llm"),
+        ("--llm embedded-llm", "--llm needs --backend cascade"),
+        ("--asr embedded", "--asr needs --backend cascade or --modality transcript"),
+        ("--modality transcript", "--modality transcript needs --asr"),
+        ("--backend nonsense --model x", "unknown back end 'nonsense'"),
+        ("--backend no.such:Model", "--backend no.such:Model: No module named"),
+        ("--backend json:NoSuchClass", "has no attribute 'NoSuchClass'"),
+        ("--backend json:JSONDecoder", "has no method 'answer'"),
+        ("--backend cascade --asr nonsense --llm embedded-llm", "unknown recogniser 'nonsense'"),
+    ],
+)
+def test_models_that_cannot_be_are_said_in_one_line(
+    flags: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A model that cannot be reached so is named before anything is asked."""
+    assert cli.main([*flags.split(), "--limit", "1", "--output_dir", str(tmp_path)]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert says in line
+
+
+CUSTOM = """
+class Parrot:
+    def answer(self, samples, rate, text, system, sampling):
+        if samples is not None and len(samples) > 7 * rate:
+            raise ValueError("too long for a parrot")
+        return f"heard {len(samples) / rate:.1f} s" if text is None else text.upper()
+
+class Hasty(Parrot):
+    async def answer(self, samples, rate, text, system, sampling):
+        return 7
+"""
+
+
+@pytest.mark.parametrize("modality", ["audio", "text"])
+def test_a_class_of_one_s_own(
+    modality: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--backend module:Class runs a class with one method; what it raises is that item's error."""
+    (tmp_path / "birds.py").write_text(CUSTOM)
+    monkeypatch.syspath_prepend(tmp_path)
+    flags = f"--backend birds:Parrot --subset adjust --lang en --modality {modality} --output_dir {tmp_path}"
+    assert cli.main(flags.split()) == 0
+    name = "Parrot" if modality == "audio" else "Parrot-text"
+    rows = [json.loads(line) for line in (tmp_path / name / "adjustment_en.jsonl").read_text().splitlines()]
+    if modality == "text":
+        assert all(row["response"] == row["prompt"].upper() for row in rows)
+    else:
+        assert any(str(row["response"]).startswith("heard ") for row in rows)
+        assert all(row["response"] or row["error"] == "ValueError: too long for a parrot" for row in rows)
+
+
+def test_the_transcript_control_gives_what_was_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--modality transcript hands a model what a recogniser heard, and keeps it on the line."""
+    (tmp_path / "birds.py").write_text(CUSTOM)
+    monkeypatch.syspath_prepend(tmp_path)
+    flags = "--backend birds:Parrot --modality transcript --asr embedded --subset adjust --lang en --limit 2"
+    assert cli.main([*flags.split(), "--output_dir", str(tmp_path)]) == 0
+    path = tmp_path / "Parrot-transcript" / "adjustment_en.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(row["response"] == row["asr_transcript"].upper() != "" for row in rows)
+
+
+def test_the_known_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """--list_models shows every row of models.toml with its back end."""
+    assert cli.main(["--list_models"]) == 0
+    shown = capsys.readouterr().out
+    for name, row in models.known_models().items():
+        assert any(line.split()[:2] == [name, row["backend"]] for line in shown.splitlines())

@@ -22,7 +22,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data import audio, dataset, jsonl
+from data import dataset, jsonl
 from data.errors import DataError, ModelError, UsageError
 from data.suites import suite_named
 from inference import run
@@ -47,18 +47,18 @@ class Fake:
 
     async def answer(self, request: Request) -> Answer:
         """Answer what the test put down for this file, or the file's name."""
-        name = request.audio.stem
+        name = "known recording" if request.id is None else Path(str(request.id.audio)).stem
         self.asked.append(name)
         self.requests.append(request)
         await asyncio.sleep(0.002 * (3 - len(self.asked) % 4))
-        try:
-            audio.load(request.audio, 16_000)
-        except audio.AudioUnreadable as error:
-            return Answer(None, str(error))
-        answer = self.answers.get(name, Answer(f"answer to {name}", extra={"asr_transcript": f"heard {name}"}))
+        answer = self.answers.get(name, Answer(f"answer to {name}", transcript=f"heard {name}"))
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def rendered(self, request: Request) -> str:
+        """Return the item's name."""
+        return f"prompt of {request.id}"
 
     async def close(self) -> None:
         """Count the closing."""
@@ -175,6 +175,8 @@ def test_responses_stand_in_input_order(options: run.Options, go: Go, said: Said
     outcome = go(options, model)
     rows = rows_of(options.folder / OPEN)
     assert [row["key"] for row in rows] == [0, 1, 2, 3, 4]
+    assert rows[3].pop("latency_seconds") >= 0
+    assert rows[3].pop("audio_seconds_used") > 0
     assert rows[3] == {
         "key": 3,
         "prompt": "Say o3.",
@@ -195,7 +197,10 @@ def test_the_model_gets_system_line_and_sampling(options: run.Options, go: Go) -
     go(options, model, limit=1)
     (request,) = model.requests
     assert (request.system, request.sampling) == ("Listen well.", options.sampling)
-    assert request.audio.is_file()
+    assert request.text is None
+    assert request.clip is not None
+    assert request.clip.rate == 16_000
+    assert len(request.clip.samples) == request.clip.seconds * 16_000
 
 
 def test_bad_audio_becomes_an_error_on_its_line(options: run.Options, go: Go, data: Path, said: Said) -> None:
@@ -254,7 +259,9 @@ def test_a_torn_last_line_is_repaired(options: run.Options, go: Go) -> None:
     model = Fake()
     go(options, model)
     assert model.asked == ["o4"]
-    assert path.read_bytes() == whole
+    repaired = path.read_bytes().splitlines()
+    assert repaired[:4] == whole.splitlines()[:4]
+    assert json.loads(repaired[4])["response"] == "answer to o4"
 
 
 def test_a_torn_line_behind_the_limit_is_repaired_too(options: run.Options, go: Go) -> None:
@@ -402,7 +409,7 @@ def test_an_interrupted_rerun_leaves_no_item_twice(options: run.Options, go: Go)
 
     class Interrupted(Fake):
         async def answer(self, request: Request) -> Answer:
-            if request.audio.stem == "o3":
+            if Path(str(request.id and request.id.audio)).stem == "o3":
                 os.kill(os.getpid(), signal.SIGINT)
                 await asyncio.sleep(30)
             return await super().answer(request)
@@ -624,7 +631,9 @@ from inference.progress import Progress, say
 
 class Long:
     async def answer(self, request):
-        return Answer(request.audio.stem * 5000)
+        return Answer(Path(request.id.audio).stem * 5000)
+    def rendered(self, request):
+        return ""
     async def close(self):
         pass
 
@@ -666,3 +675,146 @@ def test_threads_of_the_caller_are_not_left_behind(options: run.Options, go: Go)
     go(options)
     assert threading.active_count() == threads
     assert len(list(Path("/proc/self/fd").iterdir())) == files
+
+
+def test_the_text_control_gives_the_prompt(options: run.Options, go: Go) -> None:
+    """With modality text the model gets the prompt, and no audio is needed."""
+    model = Fake()
+    go(options, model, modality="text")
+    assert [(request.clip, request.text) for request in model.requests] == [
+        (None, f"Say o{number}.") for number in range(5)
+    ]
+    assert all("audio_seconds_used" not in row for row in rows_of(options.folder / OPEN))
+
+
+@pytest.mark.parametrize(("long_audio", "failed"), [("truncate", 0), ("error", 5)])
+def test_long_audio_is_cut_or_refused_and_counted(
+    options: run.Options, go: Go, said: Said, long_audio: str, failed: int
+) -> None:
+    """What a model cannot take is never cut without a word: each line says how much was used."""
+    model = Fake()
+    outcome = go(options, model, long_audio=long_audio, model={"max_audio_seconds": 0.001}, preflight=True)
+    rows = rows_of(options.folder / OPEN)
+    assert outcome.failed == failed
+    assert any("5 of 5 recordings exceed 0.001 s" in line for line in said)
+    if failed:
+        assert all("is beyond the model's 0.001 s" in row["error"] for row in rows)
+    else:
+        assert [row["audio_seconds_used"] for row in rows] == [0.001] * 5
+        assert any("5 recordings were cut to 0.001 s" in line for line in said)
+
+
+def test_failures_in_a_row_end_the_run(options: run.Options, go: Go) -> None:
+    """A run in which everything fails stops early and says why; what was answered is kept."""
+    model = Fake({f"o{number}": Answer(None, "out of order") for number in range(1, 5)})
+    with pytest.raises(ModelError, match="3 items in a row failed, the last with: out of order"):
+        go(options, model, max_failures=3, concurrency=1)
+    assert model.asked == ["o0", "o1", "o2", "o3"]
+    assert responses(options)[0] == "answer to o0"
+
+
+def test_the_preflight_asks_known_recordings_first(options: run.Options, go: Go, said: Said) -> None:
+    """Two recordings go first, under the run's settings; alike answers make it say that the model may not hear."""
+
+    class Deaf(Fake):
+        async def answer(self, request: Request) -> Answer:
+            self.requests.append(request)
+            return Answer("Hello!", prompt_tokens=7)
+
+    model = Deaf()
+    go(options, model, preflight=True, limit=1)
+    first, second, item = model.requests
+    assert first.id is None
+    assert second.id is None
+    assert item.id is not None
+    assert first.system == item.system
+    assert not np.array_equal(first.clip.samples[:8000], second.clip.samples[:8000])
+    assert any("may not hear the audio at all" in line and "the same 7 prompt tokens" in line for line in said)
+
+
+def test_a_model_that_fails_the_preflight_costs_nothing(options: run.Options, go: Go) -> None:
+    """A model that does not answer a known recording ends the run before the first item."""
+
+    class Broken(Fake):
+        async def answer(self, request: Request) -> Answer:
+            self.requests.append(request)
+            return Answer(None, "HTTP 400: no audio here", permanent=True)
+
+    model = Broken()
+    with pytest.raises(ModelError, match=r"does not answer a known recording: HTTP 400: no audio here"):
+        go(options, model, preflight=True)
+    assert len(model.requests) == 1
+    assert model.closed == 1
+    assert not (options.folder / OPEN).exists()
+
+
+def test_the_first_prompt_is_kept(options: run.Options, go: Go) -> None:
+    """run.json keeps the exact prompt of an item and its token count, also over a rerun."""
+    go(options, Fake({"o0": Answer("yes", prompt_tokens=12)}), limit=1)
+    go(options, Fake())
+    manifest = json.loads((options.folder / "run.json").read_text())
+    assert manifest["first_prompt"]["rendered"].startswith("prompt of ")
+    assert manifest["first_prompt"]["tokens"] == 12
+
+
+def test_what_an_answer_cost_stands_on_its_line(options: run.Options, go: Go, said: Said) -> None:
+    """Finish reason, tokens and reasoning are kept; thinking aloud is no answer; cut answers are counted."""
+    long = Answer("<think>hm\nhm</think>\n\nyes", finish_reason="length", prompt_tokens=9, completion_tokens=5)
+    go(options, Fake({"o0": long}), limit=1)
+    (row,) = rows_of(options.folder / OPEN)
+    assert (row["response"], row["reasoning"]) == ("yes", "hm\nhm")
+    assert (row["finish_reason"], row["prompt_tokens"], row["completion_tokens"]) == ("length", 9, 5)
+    assert any("1 answers were cut at" in line for line in said)
+
+
+def test_shards_ask_every_item_once(options: run.Options, go: Go) -> None:
+    """The shards of a job array have folders of their own, and together ask each item once, in order."""
+    asked = []
+    for part in (1, 2, 3):
+        model = Fake()
+        outcome = go(options, model, shard=(part, 3), concurrency=1)
+        assert outcome.failed == 0
+        asked.append(model.asked)
+        assert (options.folder / "shards" / f"{part}-of-3" / OPEN).is_file()
+    assert asked == [["o0", "o3"], ["o1", "o4"], ["o2"]]
+
+
+def test_credentials_in_settings_reach_no_file(options: run.Options, go: Go) -> None:
+    """A password in a server's address is not written down."""
+    go(
+        options,
+        model={"base_url": ["http://user:secret@host/v1"], "llm": {"base_url": "http://u:secret@h/v1"}},
+        limit=1,
+    )
+    assert "secret" not in (options.folder / "run.json").read_text()
+
+
+def test_the_data_set_s_own_folder_is_refused(options: run.Options, go: Go, data: Path) -> None:
+    """A run folder in which the data set lies would be written over it."""
+    before = (data / "open-ended" / OPEN).read_bytes()
+    with pytest.raises(UsageError, match="is where the data set lies"):
+        go(options, output_dir=data, run_name="open-ended", overwrite=True)
+    assert (data / "open-ended" / OPEN).read_bytes() == before
+
+
+def test_a_file_without_an_answer_is_not_left_behind(options: run.Options, go: Go) -> None:
+    """A run that is stopped before a file's first answer leaves no empty file, which nothing could read."""
+    with pytest.raises(ModelError):
+        go(options, Fake({"o0": ModelError("gone")}), concurrency=1)
+    assert not (options.folder / OPEN).exists()
+
+
+def test_bad_data_leave_no_folder(options: run.Options, go: Go, tmp_path: Path) -> None:
+    """Nothing is written, not even a lock, when the data set is broken."""
+    bad = tmp_path / "open_ended_en.jsonl"
+    bad.write_text('{"key": 1, "prompt": "p"}\n')
+    with pytest.raises(DataError, match="audio_path"):
+        go(options, dataset=bad)
+    assert not options.output_dir.exists()
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(options: run.Options, go: Go) -> None:
+    """Other settings than those of the answers that are there are named by --dry_run too."""
+    go(options)
+    with pytest.raises(UsageError, match="another sampling"):
+        go(options, dry_run=True, sampling=Sampling(0.7, 1.0, 64, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -759,3 +760,39 @@ def test_more_replies_later_get_seeds_of_their_own(
     scripted_server.calls.clear()
     assert cli.main([*flags, "5"]) == 0
     assert {(call.body["seed"], call.body["n"]) for call in scripted_server.calls} == {(2, 3)}
+
+
+def test_equal_requests_are_asked_once_and_counted_once(
+    judge: Judge, tmp_path: Path, write_jsonl: Any, scripted_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Items with one request share its replies, and the progress still reaches its total."""
+    rows = [open_row(key) for key in range(3)]
+    for row in rows:
+        row["prompt"] = "Ask."
+    path = write_jsonl(tmp_path / "open_ended_en.jsonl", rows)
+    assert judge(path) == 0
+    assert len(scripted_server.calls) == 1
+    assert len({tuple(row["pred_score"]) for row in rows_of(path)}) == 1
+    said = capsys.readouterr().err
+    assert "judging: 1/1" in said
+    assert "3 judged" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_protected_target_is_named_before_any_call(
+    judge: Judge, source: Path, scripted_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What could not be written in the end is refused before anything is paid."""
+    source.chmod(0o444)
+    assert judge(source) == 2
+    assert "write-protected" in capsys.readouterr().err
+    assert scripted_server.calls == []
+
+
+def test_the_ledger_lies_beside_the_target(judge: Judge, source: Path, tmp_path: Path) -> None:
+    """With --output_file nothing is written beside the source."""
+    target = tmp_path / "elsewhere" / "judged.jsonl"
+    before = sorted(path.name for path in source.parent.iterdir())
+    assert judge(source, flags=f"--output_file {target}") == 0
+    assert (target.parent / "ledger.sqlite").is_file()
+    assert sorted(path.name for path in source.parent.iterdir() if path.name != "elsewhere") == before

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.questions import question_count, question_list
+from prompts.questions import question_list
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,6 @@ from prompts.questions import question_count, question_list
 def test_question_list(field: object, questions: list[str] | None) -> None:
     """Sequences, written lists and plain lines give the same questions; anything else is unknown."""
     assert question_list(field) == questions
-    assert question_count(field) == (None if questions is None else len(questions))
 
 
 @given(st.lists(st.text()))
@@ -49,4 +48,3 @@ def test_written_lists_read_back(questions: list[str]) -> None:
 def test_never_raises(field: object) -> None:
     """Whatever the field holds, the count and the list agree."""
     questions = question_list(field)
-    assert question_count(field) == (None if questions is None else len(questions))

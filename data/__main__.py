@@ -1,0 +1,56 @@
+"""The commands beside the three verbs that are about files: `python -m data COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.errors import guarded
+from data.flags import FlagParser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0, 2 (bad input), 130 (stopped)."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: int(arguments.command(arguments)), _say)
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from data.merge import merge
+
+    merged = merge(Path(arguments.results), partial=arguments.partial, overwrite=arguments.overwrite)
+    for path in merged.unchanged:
+        _say(f"{path} holds these answers already: left as it is")
+    if merged.missing:
+        _say(f"only in part: {', '.join(merged.missing)}")
+    failed = merged.items - merged.answered
+    _say(f"{merged.answered} responses, {failed} failed; python evaluate.py --results {arguments.results}")
+    for path in merged.files:
+        print(path)  # noqa: T201  # stdout is for results
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = FlagParser(prog="-m data", description="Data sets and files of answers.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    merge = commands.add_parser(
+        "merge",
+        help="join the shards of a job array",
+        description="Join RESULTS/shards/I-of-N, as inference.py --shard I/N wrote them, into RESULTS: the same file "
+        "names, in the data set's order, with one run.json.",
+    )
+    merge.add_argument("results", metavar="RESULTS", help="folder of the run, for example results/my-run")
+    merge.add_argument("--partial", action="store_true", help="join what is there, though shards are unfinished")
+    merge.add_argument("--overwrite", action="store_true", help="replace joined files that hold other answers")
+    merge.set_defaults(command=_merge)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

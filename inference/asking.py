@@ -1,0 +1,157 @@
+"""Asking the items of a run: speech is found, decoded and cut, answers are checked and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+
+from data import audio, dataset
+from data.errors import ModelError
+from data.records import Item, Response
+from inference import preflight
+from inference.backends import Answer, Backend, Request
+from inference.manifest import Manifest
+from inference.options import Options
+from inference.reasoning import split_reasoning
+from inference.responses import ResponseFile
+
+DEFAULT_SAMPLING_RATE = 16_000  # Hz; what nearly every speech model takes
+
+
+def pending(files: list[ResponseFile]) -> Iterator[tuple[ResponseFile, Item]]:
+    """Yield what is still to be asked, file by file."""
+    for file in files:
+        for item in file.pending():
+            yield file, item
+
+
+class Asking:
+    """Asks the items of one run: speech is found, decoded and cut here, answers are checked and kept."""
+
+    def __init__(
+        self,
+        options: Options,
+        files: list[ResponseFile],
+        backend: Backend,
+        manifest: Manifest,
+        say: Callable[[str], None],
+    ) -> None:
+        self._options = options
+        self._files = files
+        self._backend = backend
+        self._manifest = manifest
+        self._say = say
+        self._rate: int = options.model.get("sampling_rate", DEFAULT_SAMPLING_RATE)
+        self._limit: float | None = options.model.get("max_audio_seconds")
+        self._finder = dataset.AudioFinder(files[0].source.root, allow_outside=options.allow_outside_audio)
+        self._failures_in_a_row = 0
+        self._cut_answers = 0
+        self._cut_clips = 0
+
+    async def check(self) -> None:
+        """Ask known recordings before the first real item, and say how many of the real ones are too long."""
+        clip = None if self._options.modality == "text" else audio.clip(preflight.CLIPS[0], self._rate)
+        await preflight.check(self._backend, self._request(clip, None), self._rate, self._say)
+        if self._limit is not None and self._options.modality != "text":
+            await asyncio.to_thread(self._count_long)
+
+    async def ask(self, asked: tuple[ResponseFile, Item]) -> tuple[ResponseFile, Item, Response]:
+        """Ask one item; whatever goes wrong with it becomes its response."""
+        file, item = asked
+        clip = None
+        if self._options.modality != "text":
+            try:
+                path = self._finder.find(item.id.audio or "", file.source.path)
+                clip = await asyncio.to_thread(audio.clip, path, self._rate)
+            except (dataset.AudioNotFound, audio.AudioUnreadable) as error:
+                return file, item, Response(item.id, None, str(error))
+            if self._limit is not None and clip.seconds > self._limit:
+                if self._options.long_audio == "error":
+                    reason = f"audio of {clip.seconds:.1f} s is beyond the model's {self._limit:g} s"
+                    return file, item, Response(item.id, None, reason)
+                clip = clip.cut(self._limit)
+                self._cut_clips += 1
+        request = self._request(clip, item)
+        began = time.monotonic()
+        answer = await self._backend.answer(request)
+        self._note_first(item, request, answer)
+        return file, item, _response(item, request, answer, time.monotonic() - began)
+
+    def keep(self, file: ResponseFile, item: Item, response: Response) -> None:
+        """Write an answer down.
+
+        Raises:
+            DataError: it cannot be written.
+            ModelError: too many items in a row failed in the model.
+        """
+        file.append(item, response)
+        if response.text is not None:
+            self._failures_in_a_row = 0
+            self._cut_answers += (response.extra or {}).get("finish_reason") == "length"
+        elif "latency_seconds" in (response.extra or {}):  # the model was asked, and failed
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= self._options.max_failures:
+                raise ModelError(
+                    f"{self._failures_in_a_row} items in a row failed, the last with: {response.error}; what was "
+                    "answered is kept (--max_failures sets the limit)"
+                )
+
+    def tell(self) -> None:
+        """Say what happened to many items, once, with a count."""
+        if self._finder.matched_by_tail:
+            count, root = self._finder.matched_by_tail, self._finder.root
+            self._say(f"{count} audio paths led nowhere and were matched by their end under {root}")
+        if self._cut_clips:
+            self._say(f"{self._cut_clips} recordings were cut to {self._limit:g} s, the model's limit")
+        if self._cut_answers:
+            self._say(f"{self._cut_answers} answers were cut at {self._options.sampling.max_tokens} tokens")
+
+    def _request(self, clip: audio.Clip | None, item: Item | None) -> Request:
+        system = self._options.system.text if self._options.system else None
+        text = item.prompt if item is not None and clip is None else None
+        return Request(clip, text, system, self._options.sampling, None if item is None else item.id)
+
+    def _count_long(self) -> None:
+        limit = self._limit or 0.0
+        total = long = 0
+        for file, item in pending(self._files):
+            total += 1
+            try:
+                seconds = audio.seconds_of(self._finder.find(item.id.audio or "", file.source.path))
+            except dataset.AudioNotFound:
+                continue
+            long += seconds is not None and seconds > limit
+        self._finder.matched_by_tail = 0
+        if long:
+            fate = "are cut" if self._options.long_audio == "truncate" else "fail"
+            self._say(f"{long} of {total} recordings exceed {limit:g} s, the model's limit: they {fate}")
+
+    def _note_first(self, item: Item, request: Request, answer: Answer) -> None:
+        if self._manifest.first_prompt is None:
+            rendered = self._backend.rendered(request)
+            tokens = answer.prompt_tokens
+            self._manifest.first_prompt = {"item": str(item.id), "rendered": rendered, "tokens": tokens}
+            if self._options.preflight:
+                counted = f" ({tokens} tokens)" if tokens else ""
+                self._say(f"prompt of {item.id}{counted}: {json.dumps(rendered, ensure_ascii=False)[:300]}")
+
+
+def _response(item: Item, request: Request, answer: Answer, seconds: float) -> Response:
+    """Return an answer as it goes onto the item's line: without its reasoning, with what it cost."""
+    text, reasoning = answer.text, answer.reasoning
+    if text is not None:
+        thought, text = split_reasoning(text)
+        reasoning = reasoning or thought
+    extra = {
+        "asr_transcript": answer.transcript,
+        "reasoning": reasoning,
+        "finish_reason": answer.finish_reason,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "latency_seconds": round(seconds, 3),
+        "audio_seconds_used": None if request.clip is None else round(request.clip.seconds_used, 3),
+    }
+    kept = {name: value for name, value in extra.items() if value is not None}
+    return Response(item.id, text, answer.error, answer.permanent, kept)

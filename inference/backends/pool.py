@@ -1,0 +1,162 @@
+"""Several servers of one model: the least busy is asked, one that is gone is set aside for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data.errors import ModelError
+from inference.chat import ATTEMPTS, ChatClient, ChatError, ChatReply, Sampling
+
+ASIDE = 30.0  # seconds without a request for a server that could not be reached
+
+
+class ServerUnreachable(ModelError):  # outside this file a ModelError like any other
+    """One server of the pool takes no connection."""
+
+
+@dataclass(slots=True, eq=False)
+class _Server:
+    """One server and how it fares.
+
+    Attributes:
+        client: asks it.
+        in_flight: requests that it works on.
+        asked: requests that it was given in all.
+        aside_until: when it may be tried again, on the pool's clock; None while nothing speaks against it.
+    """
+
+    client: ChatClient
+    in_flight: int = 0
+    asked: int = 0
+    aside_until: float | None = None
+
+
+class ServerPool:
+    """Asks whichever server has least to do; safe for many requests at once."""
+
+    def __init__(
+        self,
+        base_urls: Sequence[str],
+        model: str,
+        *,
+        api_key: str | None = None,
+        timeout: float = 600.0,
+        connections: int = 64,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Connect lazily: nothing is sent before the first `complete`.
+
+        Args:
+            base_urls: one or more addresses up to and including `/v1`.
+            model: the id that every one of them knows the model by.
+            api_key: sent to all of them as bearer token; None for servers that need none.
+            timeout: limit of one request in seconds.
+            connections: connections held open at once to each server, which may have to stand in for all others.
+            sleep: waits between attempts; tests hand in their own.
+            clock: tells seconds; tests hand in their own.
+
+        Raises:
+            UsageError: an address or the key cannot be one.
+        """
+        # The attempts of one server alone are shared out, so that an item soon moves on from one that is gone.
+        attempts = max(2, ATTEMPTS // len(base_urls)) if len(base_urls) > 1 else ATTEMPTS
+        self._clock = clock
+        self._servers = [
+            _Server(
+                ChatClient(
+                    base_url,
+                    model,
+                    api_key=api_key,
+                    timeout=timeout,
+                    connections=connections,
+                    attempts=attempts,
+                    unreachable=ServerUnreachable,
+                    sleep=sleep,
+                )
+            )
+            for base_url in base_urls
+        ]
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        sampling: Sampling,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        stream: bool = False,
+    ) -> ChatReply:
+        """Ask the least busy server; while the failure is a passing one, ask each of the others too.
+
+        Args:
+            messages: the conversation in the chat-completions form.
+            sampling: how tokens are drawn.
+            extra: further fields of the request body.
+            stream: let the answer come in pieces.
+
+        Raises:
+            ChatError: this request cannot be answered.
+            ModelError: no server can be reached, or one refuses the key or the model.
+        """
+        tried: list[_Server] = []
+        failed: ChatError | None = None
+        gone: ServerUnreachable | None = None
+        while server := self._next(tried):
+            tried.append(server)
+            try:
+                return await self._ask(server, messages, sampling, extra, stream)
+            except ServerUnreachable as error:
+                gone = error
+            except ChatError as error:
+                if error.permanent:
+                    raise
+                failed = error
+        # Where one server at least did say something, the failure is the item's and not the run's.
+        raise failed or gone or AssertionError("unreachable: one server at least is tried")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for server in self._servers:
+            await server.client.close()
+
+    def _next(self, tried: Sequence[_Server]) -> _Server | None:
+        """Return the server to ask now, or None when all that may be asked were tried."""
+        now = self._clock()
+        usable = [server for server in self._servers if server.aside_until is None or server.aside_until <= now]
+        if not (usable or tried):
+            usable = self._servers
+        left = [server for server in usable if server not in tried]
+        return min(left, key=lambda server: (server.in_flight, server.asked), default=None)
+
+    async def _ask(
+        self,
+        server: _Server,
+        messages: Sequence[Mapping[str, Any]],
+        sampling: Sampling,
+        extra: Mapping[str, Any] | None,
+        stream: bool,
+    ) -> ChatReply:
+        if server.aside_until is not None:
+            self._set_aside(server)  # this request alone finds out whether it is back: no others behind it
+        server.in_flight += 1
+        server.asked += 1
+        try:
+            reply = await server.client.complete(messages, sampling, extra=extra, stream=stream)
+        except ServerUnreachable:
+            self._set_aside(server)
+            raise
+        except ChatError as error:
+            if error.permanent:
+                server.aside_until = None
+            raise
+        finally:
+            server.in_flight -= 1
+        server.aside_until = None
+        return reply
+
+    def _set_aside(self, server: _Server) -> None:
+        server.aside_until = self._clock() + ASIDE

