@@ -99,7 +99,8 @@ def run(
         ]
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
-        backend = load(options.model) if before < total else None  # a model that is not there costs no earlier answer
+        settings = {**options.model, "concurrency": options.concurrency}
+        backend = load(settings) if before < total else None  # a model that is not there costs no earlier answer
         if backend is not None:
             for file in files:
                 file.open()

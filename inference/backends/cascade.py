@@ -22,7 +22,7 @@ def load(settings: Mapping[str, Any]) -> Cascade:
     """
     if not settings.get("asr") or not settings.get("llm"):
         raise UsageError("a cascade needs both --asr and --llm")
-    llm = settings["llm"]
+    llm = {"concurrency": settings.get("concurrency", 1), **settings["llm"]}
     threads = embedded.cores()
     if settings["asr"] == "embedded" and llm["backend"] == "embedded":
         # One item is heard while another is answered: half the cores each, or they would wait for each other.

@@ -130,7 +130,10 @@ def _text_part(text: str) -> dict[str, Any]:
 def _answer(reply: ChatReply) -> Answer:
     """Return the first choice. An empty text is an answer; none at all, or one held back by a filter, is not."""
     text, finish_reason = reply.texts[0], reply.finish_reasons[0]
+    reasoning = reply.reasoning[0] if reply.reasoning else None
     error = None
+    if text is None and reasoning and finish_reason == "length":
+        text = ""  # it thought until max_tokens: asked again it would do the same
     if not text and finish_reason == "content_filter":
         text, error = None, "content filter"
     elif text is None:
@@ -142,7 +145,7 @@ def _answer(reply: ChatReply) -> Answer:
         finish_reason=finish_reason,
         prompt_tokens=reply.prompt_tokens or None,
         completion_tokens=reply.completion_tokens or None,
-        reasoning=reply.reasoning[0] if reply.reasoning else None,
+        reasoning=reasoning,
     )
 
 

@@ -796,3 +796,26 @@ def test_a_real_server_without_ears_fails_the_item(embedded_server: Any, ask: An
     answer = ask(spoken(), base_url=[embedded_server.base_url], id=embedded.LLM_NAME)
     assert answer.text is None
     assert "audio" in answer.error
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "text", "error"), [("length", "", None), ("stop", None, "the server returned no text")]
+)
+def test_thinking_until_the_limit_is_an_empty_answer(
+    finish_reason: str, text: str | None, error: str | None, scripted_server: Any
+) -> None:
+    """A reply of nothing but reasoning, cut at max_tokens, is an answer like an unclosed block of thoughts."""
+    body = scripted_server.completion(None)
+    body["choices"][0]["message"]["reasoning_content"] = "let me see"
+    body["choices"][0]["finish_reason"] = finish_reason
+    scripted_server.react = lambda _: scripted_server.Reaction(body=body)
+
+    async def ask() -> Answer:
+        server = OpenAIServer({"id": "m", "base_url": [scripted_server.base_url]})
+        try:
+            return await server.answer(Request(None, "Think.", None, Sampling(0.0, 1.0, 4, 0)))
+        finally:
+            await server.close()
+
+    answer = asyncio.run(ask())
+    assert (answer.text, answer.error, answer.reasoning) == (text, error, "let me see")
