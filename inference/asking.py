@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from data import audio, dataset
@@ -18,6 +19,10 @@ from inference.reasoning import split_reasoning
 from inference.responses import ResponseFile
 
 DEFAULT_SAMPLING_RATE = 16_000  # Hz; what nearly every speech model takes
+READ_AHEAD = 16  # clips that are decoded while as many requests as may be are in flight
+
+
+_Ready = tuple[ResponseFile, Item, Request | Response]
 
 
 def pending(files: list[ResponseFile]) -> Iterator[tuple[ResponseFile, Item]]:
@@ -57,27 +62,42 @@ class Asking:
         if self._limit is not None and self._options.modality != "text":
             await asyncio.to_thread(self._count_long)
 
-    async def ask(self, asked: tuple[ResponseFile, Item]) -> tuple[ResponseFile, Item, Response]:
+    def ahead(self) -> Iterator[asyncio.Task[_Ready]]:
+        """Yield what is still to be asked, in order; the next READ_AHEAD clips are being decoded meanwhile."""
+        waiting: deque[asyncio.Task[_Ready]] = deque()
+        for file, item in pending(self._files):
+            waiting.append(asyncio.create_task(self._ready(file, item)))
+            if len(waiting) > READ_AHEAD:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+
+    async def ask(self, preparing: asyncio.Task[_Ready]) -> tuple[ResponseFile, Item, Response]:
         """Ask one item; whatever goes wrong with it becomes its response."""
-        file, item = asked
-        clip = None
-        if self._options.modality != "text":
-            try:
-                path = self._finder.find(item.id.audio or "", file.source.path)
-                clip = await asyncio.to_thread(audio.clip, path, self._rate)
-            except (dataset.AudioNotFound, audio.AudioUnreadable) as error:
-                return file, item, Response(item.id, None, str(error))
-            if self._limit is not None and clip.seconds > self._limit:
-                if self._options.long_audio == "error":
-                    reason = f"audio of {clip.seconds:.1f} s is beyond the model's {self._limit:g} s"
-                    return file, item, Response(item.id, None, reason)
-                clip = clip.cut(self._limit)
-                self._cut_clips += 1
-        request = self._request(clip, item)
+        file, item, ready = await preparing
+        if isinstance(ready, Response):
+            return file, item, ready
         began = time.monotonic()
-        answer = await self._backend.answer(request)
-        self._note_first(item, request, answer)
-        return file, item, _response(item, request, answer, time.monotonic() - began)
+        answer = await self._backend.answer(ready)
+        self._note_first(item, ready, answer)
+        return file, item, _response(item, ready, answer, time.monotonic() - began)
+
+    async def _ready(self, file: ResponseFile, item: Item) -> _Ready:
+        """Return an item's request, or the response that its audio's fault makes of it."""
+        if self._options.modality == "text":
+            return file, item, self._request(None, item)
+        try:
+            path = self._finder.find(item.id.audio or "", file.source.path)
+            clip = await asyncio.to_thread(audio.clip, path, self._rate)
+        except (dataset.AudioNotFound, audio.AudioUnreadable) as error:
+            return file, item, Response(item.id, None, str(error))
+        if self._limit is not None and clip.seconds > self._limit:
+            if self._options.long_audio == "error":
+                reason = f"audio of {clip.seconds:.1f} s is beyond the model's {self._limit:g} s"
+                return file, item, Response(item.id, None, reason)
+            clip = clip.cut(self._limit)
+            self._cut_clips += 1
+        return file, item, self._request(clip, item)
 
     def keep(self, file: ResponseFile, item: Item, response: Response) -> None:
         """Write an answer down.

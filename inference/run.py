@@ -14,7 +14,7 @@ from data import dataset, jsonl
 from data.errors import UsageError
 from data.records import Item, Response
 from inference import loop
-from inference.asking import Asking, pending
+from inference.asking import Asking
 from inference.backends import Backend, load_backend
 from inference.chat import messages_of
 from inference.manifest import Manifest
@@ -146,7 +146,7 @@ def _ask(
                     asking.keep(*result)
                     display.advance(failed=result[2].text is None)
 
-                await loop.ask_all(pending(files), asking.ask, done, options.concurrency)
+                await loop.ask_all(asking.ahead(), asking.ask, done, options.concurrency)
         finally:
             await backend.close()
 
