@@ -22,6 +22,7 @@ from typing import Any
 from data import jsonl
 from data.dataset import identity_digest, item_of
 from data.errors import DataError, UsageError
+from data.manifest import read as read_manifest
 
 SHARD_FOLDER = re.compile(r"(?P<number>[1-9]\d*)-of-(?P<count>[1-9]\d*)")
 # What a manifest says about how a run went; all else are settings, which have to be the same in every shard.
@@ -175,7 +176,7 @@ def _shards(folder: Path) -> tuple[list[_Shard], int]:
     beyond = [path.name for number, count, path in found if number > count]
     if beyond:
         raise UsageError(f"{folder / 'shards'}: there can be no shard {beyond[0]}; move it away")
-    return [_Shard(number, path, _read_manifest(path / "run.json")) for number, _, path in sorted(found)], counts[0]
+    return [_Shard(number, path, read_manifest(path)) for number, _, path in sorted(found)], counts[0]
 
 
 def _missing(shards: Sequence[_Shard], count: int) -> list[str]:
@@ -240,7 +241,7 @@ def _check_nothing_in_the_way(folder: Path, first: _Shard, to_write: Iterable[st
     in_the_way = [name for name in to_write if (folder / name).exists()]
     if in_the_way:
         raise UsageError(f"{folder / in_the_way[0]} holds other answers; --overwrite replaces it")
-    earlier = _read_manifest(folder / "run.json")
+    earlier = read_manifest(folder)
     names = _differences(earlier, first.manifest) if earlier else []
     if names:
         raise UsageError(f"{folder / 'run.json'} is of a run with another {', '.join(names)}; --overwrite replaces it")
@@ -265,20 +266,3 @@ def _write_manifest(
     if prompts:
         fields["first_prompt"] = prompts[0]
     jsonl.rewrite(folder / "run.json", [json.dumps(fields, indent=2, ensure_ascii=True).encode("ascii"), b"\n"])
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    """Return what a run.json holds, or nothing where there is none.
-
-    Raises:
-        DataError: it is no manifest.
-    """
-    if not path.exists():
-        return {}
-    try:
-        fields = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        fields = None
-    if not isinstance(fields, dict) or not isinstance(fields.get("duration_seconds", 0.0), int | float):
-        raise DataError("is no run manifest; run that command again", path=path)
-    return fields

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from data import dataset, jsonl
-from data.errors import DataError, UsageError
+from data.errors import UsageError
+from data.manifest import NAME, read
 from inference.chat import without_credentials
 from inference.options import Options
 
@@ -34,9 +34,6 @@ PACKAGES = (
 # What a row of models.toml says about itself; rewording it changes no answer.
 REMARKS = frozenset({"note", "source", "checked", "verified"})
 
-# Fields of an earlier run.json that are read, and what they have to be.
-KINDS: Mapping[str, type] = {"data": dict, "duration_seconds": float, "first_prompt": dict}
-
 
 class Manifest:
     """run.json: what determined the run's answers, and how it went."""
@@ -47,7 +44,7 @@ class Manifest:
         Raises:
             UsageError: the answers that are there were made under other settings.
         """
-        self.path = options.folder / "run.json"
+        self.path = options.folder / NAME
         self._began = time.monotonic()
         self._fields: dict[str, Any] = {
             "run_name": options.run_name,
@@ -59,7 +56,7 @@ class Manifest:
             "sampling": asdict(options.sampling),
         }
         has_answers = any(path.stat().st_size for path in options.folder.glob("*.jsonl"))
-        earlier = _read_manifest(self.path) if has_answers and not options.overwrite else {}
+        earlier = read(options.folder) if has_answers and not options.overwrite else {}
         for field, value in self._fields.items():
             if earlier and earlier.get(field) != value and field != "run_name":
                 raise UsageError(
@@ -106,20 +103,6 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
             value = [without_credentials(part) if isinstance(part, str) else part for part in value]
         cleaned[name] = value
     return cleaned
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        fields = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        fields = None
-    if not isinstance(fields, dict) or not all(
-        isinstance(fields.get(name, kind()), kind) for name, kind in KINDS.items()
-    ):
-        raise DataError("is no run manifest; --overwrite starts anew", path=path)
-    return cast(dict[str, Any], fields)
 
 
 def _package_versions() -> dict[str, str]:

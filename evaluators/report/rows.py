@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.errors import DataError
+from data.manifest import read as read_manifest
 from data.records import Cell
 from evaluators.count import FileResult
 from evaluators.tally import Ratio
@@ -84,7 +85,7 @@ def title(results: Sequence[FileResult]) -> str:
 
 def model_name(result: FileResult) -> str:
     """Return the name of the model behind a file, with its remark; `unknown model` where no run.json tells."""
-    return _model_name(_manifest(result.path))
+    return _model_name(_manifest(result.path.parent))
 
 
 def notes(results: Sequence[FileResult]) -> list[str]:
@@ -156,12 +157,12 @@ def _run_notes(results: Iterable[FileResult]) -> list[str]:
     """Return sampling and system line of the runs that the files belong to: they move scores."""
     found = []
     for folder in dict.fromkeys(result.path.parent for result in results):
-        manifest = _manifest(folder / "any")
-        if manifest:
-            sampling = ", ".join(f"{name} {value}" for name, value in manifest.get("sampling", {}).items())
-            system = manifest.get("system_prompt_id") or "none"
-            unfinished = "" if manifest.get("status") == "complete" else f"; the run is {manifest.get('status')}"
-            found.append(f"{_model_name(manifest)}: {sampling}; system line {system}{unfinished}.")
+        run = _manifest(folder)
+        if run:
+            sampling = ", ".join(f"{name} {value}" for name, value in run["sampling"].items())
+            system = run.get("system_prompt_id") or "none"
+            unfinished = "" if run.get("status") == "complete" else f"; the run is {run.get('status')}"
+            found.append(f"{_model_name(run)}: {sampling}; system line {system}{unfinished}.")
     return found
 
 
@@ -171,11 +172,10 @@ def _model_name(manifest: dict[str, Any]) -> str:
     return f"{model.get('name', 'unknown model')}{label}"
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    """Return the run.json beside a file; nothing where there is none or it is unreadable."""
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return the run.json of a folder; nothing where there is none or it is broken: that costs a name, no number."""
     try:
-        fields = json.loads((path.parent / "run.json").read_bytes())
-    except (OSError, ValueError):
+        fields = read_manifest(folder)
+    except DataError:
         return {}
-    usable = isinstance(fields, dict) and all(isinstance(fields.get(name), dict) for name in ("model", "sampling"))
-    return fields if usable else {}
+    return fields if {"model", "sampling"} <= fields.keys() else {}
