@@ -10,6 +10,15 @@ from typing import Any, NoReturn
 from data.errors import printable
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Names a default where there is one that the help's own words do not name."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False) or "(default: " in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
 class FlagParser(argparse.ArgumentParser):
     """argparse with whole flag names only, defaults in the help, and one line for a wrong flag."""
 
@@ -18,7 +27,7 @@ class FlagParser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Help,
         )
 
     def error(self, message: str) -> NoReturn:

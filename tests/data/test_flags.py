@@ -77,3 +77,17 @@ def test_a_wrong_flag_is_one_line(flags: list[str], capsys: pytest.CaptureFixtur
     assert said.err.count("\n") == 1
     assert "python evaluate.py --help" in said.err
     assert "\x1b" not in said.err
+
+
+def test_the_help_names_each_default_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A default stands once behind its flag; a flag without one says nothing of it."""
+    parser = FlagParser(prog="evaluate.py", description="Counts.")
+    parser.add_argument("--n", type=positive, default=4, help="replies")
+    parser.add_argument("--file", help="where (default: in place)")
+    parser.add_argument("--all", action="store_true", help="everything")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "replies (default: 4)" in shown
+    assert "where (default: in place)" in shown
+    assert shown.count("default") == 2
