@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from data import audio, dataset
 from data.errors import ModelError
-from data.records import Item, Response
+from data.records import Item, ItemId, Response
 from inference import preflight
 from inference.backends import Answer, Backend, Request
 from inference.manifest import Manifest
@@ -51,6 +51,7 @@ class Asking:
         self._rate: int = options.model.get("sampling_rate", DEFAULT_SAMPLING_RATE)
         self._limit: float | None = options.model.get("max_audio_seconds")
         self._finder = dataset.AudioFinder(files[0].source.root, allow_outside=options.allow_outside_audio)
+        self._first: ItemId | None = None
         self._failures_in_a_row = 0
         self._cut_answers = 0
         self._cut_clips = 0
@@ -66,6 +67,7 @@ class Asking:
         """Yield what is still to be asked, in order; the next READ_AHEAD clips are being decoded meanwhile."""
         waiting: deque[asyncio.Task[_Ready]] = deque()
         for file, item in pending(self._files):
+            self._first = self._first or item.id
             waiting.append(asyncio.create_task(self._ready(file, item)))
             if len(waiting) > READ_AHEAD:
                 yield waiting.popleft()
@@ -76,10 +78,14 @@ class Asking:
         """Ask one item; whatever goes wrong with it becomes its response."""
         file, item, ready = await preparing
         if isinstance(ready, Response):
+            if self._first == item.id:
+                self._first = None  # never asked: the next one is the first
             return file, item, ready
+        self._first = self._first or item.id
         began = time.monotonic()
         answer = await self._backend.answer(ready)
-        self._note_first(item, ready, answer)
+        if self._first == item.id:
+            self._note_first(item, ready, answer)
         return file, item, _response(item, ready, answer, time.monotonic() - began)
 
     async def _ready(self, file: ResponseFile, item: Item) -> _Ready:

@@ -749,11 +749,12 @@ def test_a_model_that_fails_the_preflight_costs_nothing(options: run.Options, go
 
 
 def test_the_first_prompt_is_kept(options: run.Options, go: Go) -> None:
-    """run.json keeps the exact prompt of an item and its token count, also over a rerun."""
-    go(options, Fake({"o0": Answer("yes", prompt_tokens=12)}), limit=1)
+    """run.json keeps the exact prompt of the first item and its token count, also over a rerun."""
+    go(options, Fake({"o0": Answer("yes", prompt_tokens=12)}), concurrency=5)
     go(options, Fake())
     manifest = json.loads((options.folder / "run.json").read_text())
     assert manifest["first_prompt"]["rendered"].startswith("prompt of ")
+    assert manifest["first_prompt"]["item"] == f"{OPEN}[0, clips/o0.wav]"
     assert manifest["first_prompt"]["tokens"] == 12
 
 
@@ -818,3 +819,13 @@ def test_a_dry_run_refuses_what_the_run_would_refuse(options: run.Options, go: G
     go(options)
     with pytest.raises(UsageError, match="another sampling"):
         go(options, dry_run=True, sampling=Sampling(0.7, 1.0, 64, 0))
+
+
+def test_an_item_without_audio_is_not_the_first_prompt(options: run.Options, go: Go, data: Path) -> None:
+    """The prompt that is kept is that of an item that was asked."""
+    (data / "open-ended" / "clips" / "o0.wav").unlink(missing_ok=True)
+    (data / "clips" / "o0.wav").unlink(missing_ok=True)
+    go(options, concurrency=1)
+    assert responses(options)[0] is None
+    manifest = json.loads((options.folder / "run.json").read_text())
+    assert manifest["first_prompt"]["item"] == f"{OPEN}[1, clips/o1.wav]"
