@@ -142,9 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     model.add_argument("--engine_args", nargs="+", type=assignment, metavar="NAME=VALUE", help="for vllm, transformers")
     model.add_argument("--trust_remote_code", action="store_true", help="run code that comes with the model")
-    model.add_argument(
-        "--long_audio", choices=("truncate", "error"), default="truncate", help="beyond the model's limit"
-    )
+    model.add_argument("--long_audio", choices=LONG_AUDIO, default="truncate", help="beyond the model's limit")
     usual = {name: f"(default: the model's, else {value:g})" for name, value in DEFAULT_SAMPLING.items()}
     model.add_argument("--temperature", type=not_negative, help=f"0 is greedy {usual['temperature']}")
     model.add_argument("--top_p", type=fraction, help=f"nucleus mass {usual['top_p']}")
