@@ -59,7 +59,7 @@ def chosen(choice: Choice) -> tuple[str, Settings]:
     else:
         if choice.llm:
             raise UsageError("--llm needs --backend cascade")
-        name = choice.model or (choice.backend or "").rpartition(":")[2] or DEFAULT_MODEL
+        name = choice.model or _unnamed(choice)
         settings = _with_flags(_row(name, choice), choice)
     if choice.modality == "transcript":
         if not choice.asr:
@@ -68,6 +68,21 @@ def chosen(choice: Choice) -> tuple[str, Settings]:
     elif choice.asr and choice.backend != "cascade":
         raise UsageError("--asr needs --backend cascade or --modality transcript")
     return name, settings
+
+
+def _unnamed(choice: Choice) -> str:
+    """Return what a run is called whose model has no name of its own.
+
+    Raises:
+        UsageError: a server or an engine was named, but not its model.
+    """
+    module, _, class_name = (choice.backend or "").partition(":")
+    if class_name:
+        return class_name
+    if module or choice.base_urls:
+        flag = f"--backend {module}" if module else "--base_url"
+        raise UsageError(f"{flag} needs --model: what the model is called there, or its folder")
+    return DEFAULT_MODEL
 
 
 def _cascade(choice: Choice) -> tuple[str, Settings]:

@@ -70,3 +70,12 @@ def test_the_transcript_control_wraps_any_model() -> None:
     assert settings["llm"]["id"] == "embedded-llm"
     assert settings["label"] == "smoke-test model"
     assert settings["languages"] == ["en"]
+
+
+@pytest.mark.parametrize(
+    "choice", [Choice(base_urls=("http://h/v1",)), Choice(backend="vllm"), Choice(backend="openai")]
+)
+def test_a_server_or_an_engine_needs_its_model(choice: Choice) -> None:
+    """The default model is never asked of a server, where its label would stand beside another model's numbers."""
+    with pytest.raises(UsageError, match="needs --model"):
+        chosen(choice)
