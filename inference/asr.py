@@ -82,12 +82,17 @@ class FasterWhisper:
 
         Without the usual fall-back to sampling, the same clip gives the same words.
         """
-        with self._one_at_a_time:
-            segments, _ = self._model.transcribe(
-                clip.samples,
-                language=self._language,
-                beam_size=5,
-                temperature=0.0,
-                condition_on_previous_text=False,
-            )
-            return " ".join(segment.text.strip() for segment in segments).strip()
+        if clip.rate != SAMPLING_RATE:  # it would hear every word at another pitch and speed
+            raise TranscriptionFailed(f"the clip has {clip.rate} Hz, the recogniser takes {SAMPLING_RATE}")
+        try:
+            with self._one_at_a_time:
+                segments, _ = self._model.transcribe(
+                    clip.samples,
+                    language=self._language,
+                    beam_size=5,
+                    temperature=0.0,
+                    condition_on_previous_text=False,
+                )
+                return " ".join(segment.text.strip() for segment in segments).strip()
+        except (RuntimeError, ValueError) as error:
+            raise TranscriptionFailed(str(error)) from None

@@ -300,3 +300,12 @@ def test_the_embedded_model_is_a_cascade(row: Mapping[str, Any]) -> None:
     assert isinstance(model, Cascade)
     asyncio.run(model.close())
     assert (row["backend"], row["llm"]["backend"], row["label"]) == ("cascade", "embedded", "smoke-test model")
+
+
+def test_a_clip_that_cannot_be_heard_is_its_item_s_error(row: Mapping[str, Any]) -> None:
+    """A clip at another rate, and whatever the recogniser refuses, fail the item and not the run."""
+    recogniser = asr.load_transcriber("embedded", {"threads": 1})
+    with pytest.raises(asr.TranscriptionFailed, match="8000 Hz"):
+        recogniser.transcribe(audio.Clip(np.zeros(8000, np.float32), 8000, 1.0))
+    with pytest.raises(asr.TranscriptionFailed):
+        recogniser.transcribe(audio.Clip(np.zeros((2, 2, 2), np.float32), 16_000, 1.0))
