@@ -35,10 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    options = _options(arguments)
     if arguments.judge_model != EMBEDDED:
         _key(arguments)  # before any file is read: the commonest mistake gets the quickest answer
     outcome = run.run(
-        _options(arguments),
+        options,
         lambda: _judge(arguments),
         progress=lambda total, done: Progress("judging", total=total, done=done),
     )
