@@ -100,7 +100,7 @@ class Asking:
         if self._limit is not None and clip.seconds > self._limit:
             if self._options.long_audio == "error":
                 reason = f"audio of {clip.seconds:.1f} s is beyond the model's {self._limit:g} s"
-                return file, item, Response(item.id, None, reason)
+                return file, item, Response(item.id, None, reason, permanent=True)
             clip = clip.cut(self._limit)
             self._cut_clips += 1
         return file, item, self._request(clip, item)
