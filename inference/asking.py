@@ -170,6 +170,7 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
     if text is not None:
         thought, text = split_reasoning(text)
         reasoning = reasoning or thought
+    clip = request.clip
     extra = {
         "asr_transcript": answer.transcript,
         "reasoning": reasoning,
@@ -177,7 +178,9 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
         "latency_seconds": round(seconds, 3),
-        "audio_seconds_used": None if request.clip is None else round(request.clip.seconds_used, 3),
+        "audio_seconds_used": None if clip is None else round(clip.seconds_used, 3),
+        # None, not 0, where nothing was cut: the field is there for those few lines only.
+        "audio_seconds_cut": None if clip is None else round(clip.seconds - clip.seconds_used, 3) or None,
     }
     kept = {name: value for name, value in extra.items() if value is not None}
     return Response(item.id, text, answer.error, answer.permanent, kept)

@@ -27,6 +27,7 @@ ADDED_FIELDS = frozenset(
         "completion_tokens",
         "latency_seconds",
         "audio_seconds_used",
+        "audio_seconds_cut",
         "pred_score",
         "judge",
     }

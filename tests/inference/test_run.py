@@ -702,6 +702,8 @@ def test_long_audio_is_cut_or_refused_and_counted(
         assert all("is beyond the model's 0.001 s" in row["error"] for row in rows)
     else:
         assert [row["audio_seconds_used"] for row in rows] == [0.001] * 5
+        seconds = soundfile.info(str(options.dataset / "open-ended" / rows[0]["audio_path"])).duration
+        assert rows[0]["audio_seconds_cut"] == pytest.approx(seconds - 0.001, abs=0.001)
         assert any("5 recordings were cut to 0.001 s" in line for line in said)
 
 
