@@ -126,7 +126,7 @@ def measured(base_url: str, seen: Any, items: int, rate: int, channels: int) -> 
     def advance(**_: object) -> None:
         nonlocal done
         done += 1
-        if done % (items // SAMPLES) == 0:
+        if done % max(items // SAMPLES, 1) == 0:
             memory.append(resident())
 
     with tempfile.TemporaryDirectory() as name:
