@@ -1,8 +1,8 @@
 """The one client for OpenAI-compatible chat servers: parameters, retries, limits. Speech models and graders share it.
 
 tenacity is the only retry: the openai package's own ones are off. What passes (connection lost, 408, 409, 429, 5xx, a
-torn or foreign body) is tried again, with the server's Retry-After where it gives one; what cannot pass ends the item
-(400, 422) or the run (no access, no such model, server gone).
+torn or foreign body) is tried again, with the server's Retry-After where it gives one, and holds no place in flight
+while it waits; what cannot pass ends the item (400, 422) or the run (no access, no such model, server gone).
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ import httpx
 import tenacity
 
 from data.errors import ModelError, ToolkitError, UsageError, printable
+from inference.support import Support
+from inference.throttle import Throttle
 
 ATTEMPTS = 6
+MORE_WHEN_LIMITED = 4  # times the attempts: a 429 says that the request is good and only early
+PATIENCE = 300.0  # seconds of waiting for a server that has answered and is gone
+LONGEST_WAIT_WHEN_GONE = 10.0  # seconds between two looks whether it is back
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is asked again earlier
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 # Key, account, model or address are wrong; after a first success some of these concern the single request only.
@@ -61,6 +66,7 @@ class ChatReply:
         completion_tokens: tokens of all choices together.
         reasoning: what was thought aloud before each choice, where the server keeps it apart; empty where no choice
             has any.
+        cached_tokens: the part of prompt_tokens that the server had in its cache.
     """
 
     texts: tuple[str | None, ...]
@@ -70,6 +76,7 @@ class ChatReply:
     prompt_tokens: int
     completion_tokens: int
     reasoning: tuple[str | None, ...] = ()
+    cached_tokens: int = 0
 
 
 class ChatError(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
@@ -83,10 +90,13 @@ class ChatError(Exception):  # not in the error tree: it never ends a run, it be
 class _Passing(Exception):
     """A failure worth another attempt."""
 
-    def __init__(self, reason: str, *, wait: float | None = None, unreachable: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, wait: float | None = None, unreachable: bool = False, limited: bool = False
+    ) -> None:
         super().__init__(reason)
         self.wait = wait
         self.unreachable = unreachable
+        self.limited = limited
 
 
 class ChatClient:
@@ -103,6 +113,9 @@ class ChatClient:
         attempts: int = ATTEMPTS,
         unavailable: type[ToolkitError] = ModelError,
         unreachable: type[ToolkitError] | None = None,
+        patience: float = PATIENCE,
+        throttle: Throttle | None = None,
+        support: Support | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Connect lazily: nothing is sent before the first `complete`.
@@ -116,6 +129,9 @@ class ChatClient:
             attempts: how often a passing failure is tried in all.
             unavailable: the error that ends the run when the server cannot be used.
             unreachable: the error when no connection comes about (default: the same).
+            patience: seconds of waiting, for one request, for a server that has answered before and is gone.
+            throttle: gives out places in flight; None leaves their number to the caller.
+            support: what the server is known not to take; it learns more from refusals. None takes none as final.
             sleep: waits between attempts; tests hand in their own.
 
         Raises:
@@ -133,6 +149,9 @@ class ChatClient:
         self._timeout = timeout
         self._unavailable = unavailable
         self._unreachable = unreachable or unavailable
+        self._patience = patience
+        self._throttle = throttle
+        self._support = support
         self._sleep = sleep
         self._has_answered = False
         self._openai = openai
@@ -156,6 +175,7 @@ class ChatClient:
         n: int = 1,
         extra: Mapping[str, Any] | None = None,
         stream: bool = False,
+        tokens: int = 0,
     ) -> ChatReply:
         """Ask once, trying again while the failure is a passing one.
 
@@ -165,11 +185,46 @@ class ChatClient:
             n: wanted number of choices.
             extra: further fields of the request body (`response_format`, `repeat_penalty`, ...).
             stream: let the answer come in pieces, for servers that answer only so; it is returned whole all the same.
+            tokens: about how many tokens the request and its reply have together, for a limit of tokens a minute.
 
         Raises:
             ChatError: this request cannot be answered.
             ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
         """
+        body = self.body(messages, sampling, n=n, extra=extra)
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        try:
+            async for attempt in tenacity.AsyncRetrying(
+                retry=tenacity.retry_if_exception_type(_Passing),
+                stop=self._gives_up,
+                wait=_wait,
+                sleep=self._sleep,
+                reraise=True,
+            ):
+                with attempt:
+                    if self._throttle is None:
+                        return await self._once(body)
+                    async with self._throttle.place(tokens):
+                        return await self._once(body)
+        except _Passing as failure:
+            if failure.unreachable:
+                raise self._unreachable(
+                    f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
+                ) from None
+            tried = attempt.retry_state.attempt_number
+            raise ChatError(f"{failure} (tried {tried} times)", permanent=False) from None
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def body(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        sampling: Sampling,
+        *,
+        n: int = 1,
+        extra: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return a request's body as it is wanted, before anything that the server refuses is taken out."""
         body: dict[str, Any] = {
             "model": self.model,
             "messages": list(messages),
@@ -181,33 +236,40 @@ class ChatClient:
             body["seed"] = sampling.seed
         if n != 1:
             body["n"] = n
-        if stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        try:
-            async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type(_Passing),
-                stop=tenacity.stop_after_attempt(self._attempts),
-                wait=_wait,
-                sleep=self._sleep,
-                reraise=True,
-            ):
-                with attempt:
-                    return await self._once(body, extra)
-        except _Passing as failure:
-            if failure.unreachable:
-                raise self._unreachable(
-                    f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
-                ) from None
-            raise ChatError(f"{failure} (tried {self._attempts} times)", permanent=False) from None
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return {**body, **(extra or {})}
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
 
-    async def _once(self, body: dict[str, Any], extra: Mapping[str, Any] | None) -> ChatReply:
+    def _gives_up(self, state: tenacity.RetryCallState) -> bool:
+        failure = state.outcome.exception() if state.outcome else None
+        if isinstance(failure, _Passing) and failure.unreachable and self._has_answered:
+            return state.idle_for >= self._patience
+        limited = isinstance(failure, _Passing) and failure.limited
+        return state.attempt_number >= self._attempts * (MORE_WHEN_LIMITED if limited else 1)
+
+    async def _once(self, wanted: dict[str, Any]) -> ChatReply:
+        while True:
+            support = self._support
+            body = support.fitted(wanted) if support else wanted
+            try:
+                return await self._sent(body)
+            except self._openai.APIStatusError as error:
+                message = _said(error.response)
+                self._note(error.response.headers, refused=error.status_code == 429)
+                may_differ = error.status_code in (400, 422)
+                if support is not None and may_differ and support.learn(wanted, body, error.param, message):
+                    continue
+                raise self._failed(error.status_code, message, error.response.headers, error.code) from None
+
+    async def _sent(self, body: dict[str, Any]) -> ChatReply:
         try:
-            raw = await self._client.chat.completions.with_raw_response.create(**body, extra_body=extra)
+            # What the package need not know stands beside its own arguments: it would refuse other servers' fields.
+            named = {name: body[name] for name in ("model", "messages", "stream") if name in body}
+            others = {name: value for name, value in body.items() if name not in named}
+            raw = await self._client.chat.completions.with_raw_response.create(**named, extra_body=others)
+            self._note(raw.headers, refused=False)
             reply = _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
         except self._openai.APITimeoutError as error:
             unreachable = isinstance(error.__cause__, httpx.ConnectTimeout)
@@ -217,12 +279,14 @@ class ChatClient:
             unreachable = isinstance(error.__cause__, httpx.ConnectError)
             reason = self._clean(f"connection failed: {error.__cause__ or error}")
             raise _Passing(reason, unreachable=unreachable) from None
-        except self._openai.APIStatusError as error:
-            raise self._failed(error.status_code, _said(error.response), error.response.headers, error.code) from None
         except (*NO_COMPLETION, httpx.HTTPError) as error:
             raise _Passing(self._clean(f"the body is no chat completion ({type(error).__name__})")) from None
         self._has_answered = True
         return reply
+
+    def _note(self, headers: Mapping[str, str], *, refused: bool) -> None:
+        if self._throttle is not None:
+            self._throttle.answered(headers, refused=refused)
 
     async def _streamed(self, response: Any) -> dict[str, Any]:  # httpx's, annotated by openai as its fork's
         """Read a stream to its end; return the completion that it would have been in one piece."""
@@ -254,7 +318,7 @@ class ChatClient:
         if code == "insufficient_quota":
             return self._unavailable(f"{self._clean(self.base_url)}: the account's quota is used up ({reason})")
         if status in PASSING_STATUS or status >= 500:
-            return _Passing(reason, wait=retry_after(headers))
+            return _Passing(reason, wait=retry_after(headers), limited=status == 429)
         if status in ALWAYS_NO_ACCESS_STATUS or (status in NO_ACCESS_STATUS and not self._has_answered):
             return self._unavailable(
                 f"{self._clean(self.base_url)} refuses model '{self.model}' ({reason}); check the model's name, the "
@@ -327,8 +391,11 @@ _growing_wait = tenacity.wait_exponential_jitter(initial=1, max=30, jitter=1)
 
 def _wait(state: tenacity.RetryCallState) -> float:
     failure = state.outcome.exception() if state.outcome else None
-    asked = failure.wait if isinstance(failure, _Passing) else None
-    return _growing_wait(state) if asked is None else asked
+    if not isinstance(failure, _Passing) or failure.wait is None:
+        growing = _growing_wait(state)
+        gone = isinstance(failure, _Passing) and failure.unreachable
+        return min(growing, LONGEST_WAIT_WHEN_GONE) if gone else growing
+    return failure.wait
 
 
 # What reading a body raises that is no chat completion.
@@ -357,6 +424,7 @@ def _reply(body: dict[str, Any]) -> ChatReply:
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
         reasoning=reasoning if any(reasoning) else (),
+        cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
     )
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from data.errors import DataError, UsageError
 from prompts.questions import question_list
-from prompts.replies import ADJUST_KEYS
+from prompts.replies import ADJUST_KEYS, json_value, read_adjust_reply, read_open_reply
 from prompts.templates import Template
+
+VERDICTS = "verdicts"  # the one key of an open reply's object
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Task:
         placeholders: the values that a prompt may ask for.
         needed: of these, the ones without which a prompt judges nothing.
         values: the values of the prompt's placeholders, from an item's fields.
-        schema: JSON schema of the reply, from an item's fields.
+        schema: JSON schema of the reply, from an item's fields; an object, which is all that some servers keep to.
+        plain: the reply that a schema's object stands for; any other text as it is.
+        complaint: what is wrong with a reply that cannot be read, from it and an item's fields; None for a good one.
         all_no: the reply that says NO to everything, from an item's fields.
         foreign_fields: fields that only items of another subset have.
     """
@@ -38,6 +42,8 @@ class Task:
     needed: frozenset[str]
     values: Callable[[Mapping[str, Any]], dict[str, str]]
     schema: Callable[[Mapping[str, Any]], dict[str, Any]]
+    plain: Callable[[str], str]
+    complaint: Callable[[str | None, Mapping[str, Any]], str | None]
     all_no: Callable[[Mapping[str, Any]], str]
     foreign_fields: tuple[str, ...]
 
@@ -103,7 +109,25 @@ def _open_values(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def _open_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
     count = len(_questions(fields))
-    return {"type": "array", "items": {"enum": ["YES", "NO"]}, "minItems": count, "maxItems": count}
+    verdict = {"type": "string", "enum": ["YES", "NO"]}
+    return _object({VERDICTS: {"type": "array", "items": verdict, "minItems": count, "maxItems": count}})
+
+
+def _open_plain(text: str) -> str:
+    value = json_value(text)
+    if isinstance(value, dict) and list(value) == [VERDICTS] and isinstance(value[VERDICTS], list):
+        return json.dumps(value[VERDICTS], ensure_ascii=False)
+    return text
+
+
+def _open_complaint(text: str | None, fields: Mapping[str, Any]) -> str | None:
+    verdicts = read_open_reply(text)
+    count = len(_questions(fields))
+    if verdicts is None:
+        return f'It holds no list of {count} entries, each "YES" or "NO".'
+    if len(verdicts) != count:
+        return f"It holds {len(verdicts)} entries, but there are {count} questions."
+    return None
 
 
 def _open_all_no(fields: Mapping[str, Any]) -> str:
@@ -111,10 +135,24 @@ def _open_all_no(fields: Mapping[str, Any]) -> str:
 
 
 def _adjust_schema(_: Mapping[str, Any]) -> dict[str, Any]:
+    return _object({key: {"type": "string", "enum": ["YES", "NO"]} for key in ADJUST_KEYS})
+
+
+def _adjust_plain(text: str) -> str:
+    return text
+
+
+def _adjust_complaint(text: str | None, _: Mapping[str, Any]) -> str | None:
+    if read_adjust_reply(text) is None:
+        return f'It holds no JSON object with the keys {", ".join(ADJUST_KEYS)}, each "YES" or "NO".'
+    return None
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {key: {"enum": ["YES", "NO"]} for key in ADJUST_KEYS},
-        "required": list(ADJUST_KEYS),
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
 
@@ -131,6 +169,8 @@ TASKS = {
         frozenset({"response", "questions"}),
         _open_values,
         _open_schema,
+        _open_plain,
+        _open_complaint,
         _open_all_no,
         ("instruction_id_list",),
     ),
@@ -141,6 +181,8 @@ TASKS = {
         frozenset({"request", "response"}),
         _common_values,
         _adjust_schema,
+        _adjust_plain,
+        _adjust_complaint,
         _adjust_all_no,
         ("instruction_id_list", "decomposed_questions"),
     ),
