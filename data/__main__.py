@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 from data.errors import guarded
@@ -12,7 +13,7 @@ from data.flags import FlagParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0, 2 (bad input), 130 (stopped)."""
+    """Run a command; return its exit code: 0, 1 (validation found errors), 2 (bad input), 130 (stopped)."""
     arguments = _parser().parse_args(argv)
     return guarded(lambda: int(arguments.command(arguments)), _say)
 
@@ -32,6 +33,46 @@ def _merge(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _validate(arguments: argparse.Namespace) -> int:
+    from data.validate import Readers, findings, validate
+    from evaluators.rules.faults import faults, is_in
+    from prompts.questions import question_list
+
+    report = validate(
+        Path(arguments.path),
+        Readers(faults, question_list, is_in),
+        hear=_recogniser(arguments.asr) if arguments.asr else None,
+        allow_outside=arguments.allow_outside_audio,
+    )
+    lines = [findings.as_json(report)] if arguments.format == "json" else findings.as_text(report)
+    for line in lines:
+        print(line)  # noqa: T201
+    return 1 if report.count(findings.ERROR) else 0
+
+
+def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
+    """Return a function from a recording and its language to what is heard in it."""
+    from data import audio
+    from inference import asr
+
+    recognisers: dict[str | None, asr.Transcriber] = {}
+    heard = count(1)
+
+    def hear(path: Path, language: str | None) -> str | None:
+        if name == "embedded" and language not in ("en", None):
+            return None  # it knows English only
+        if language not in recognisers:
+            recognisers[language] = asr.load_transcriber(name, {"languages": [language] if language else []})
+        if (number := next(heard)) % 100 == 0:
+            _say(f"{number} recordings heard")
+        try:
+            return recognisers[language].transcribe(audio.clip(path, asr.SAMPLING_RATE))
+        except asr.TranscriptionFailed:
+            return ""
+
+    return hear
+
+
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
@@ -49,6 +90,18 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("--partial", action="store_true", help="join what is there, though shards are unfinished")
     merge.add_argument("--overwrite", action="store_true", help="replace joined files that hold other answers")
     merge.set_defaults(command=_merge)
+    validate = commands.add_parser(
+        "validate",
+        help="find what would spoil a run",
+        description="Check a data set's lines and recordings (docs/data.md): exit code 1 where there is an error.",
+    )
+    validate.add_argument("path", metavar="PATH", help="folder in the benchmark's layout, or one JSONL file")
+    validate.add_argument("--format", choices=("text", "json"), default="text", help="how the findings are shown")
+    validate.add_argument(
+        "--asr", help="also compare recordings with prompts: embedded, or faster-whisper:SIZE_OR_FOLDER"
+    )
+    validate.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
+    validate.set_defaults(command=_validate)
     return parser
 
 
