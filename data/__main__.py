@@ -50,6 +50,18 @@ def _validate(arguments: argparse.Namespace) -> int:
     return 1 if report.count(findings.ERROR) else 0
 
 
+def _import(arguments: argparse.Namespace) -> int:
+    from data.text_benchmarks import BENCHMARKS, import_prompts
+
+    number = import_prompts(
+        arguments.benchmark, Path(arguments.file), Path(arguments.out), overwrite=arguments.overwrite
+    )
+    row = BENCHMARKS[arguments.benchmark]
+    _say(f"{number} {row.kind} prompts of {row.title}, {row.licence}: keep its notice where you pass them on")
+    print(arguments.out)  # noqa: T201
+    return 0
+
+
 def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
     """Return a function from a recording and its language to what is heard in it."""
     from data import audio
@@ -102,6 +114,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     validate.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
     validate.set_defaults(command=_validate)
+    importing = commands.add_parser(
+        "import",
+        help="take over the prompts of a text benchmark",
+        description="Write IFEval's or InFoBench's prompts as items of our layout (closed, open), without audio.",
+    )
+    importing.add_argument("benchmark", choices=("ifeval", "infobench"), help="whose file it is")
+    importing.add_argument("file", metavar="FILE", help="as published: input_data.jsonl, InfoBench.json")
+    importing.add_argument("--out", required=True, metavar="PROMPTS.jsonl", help="where the prompts go")
+    importing.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    importing.set_defaults(command=_import)
     return parser
 
 
