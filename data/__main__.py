@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -33,13 +34,40 @@ def _merge(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _fetch(arguments: argparse.Namespace) -> int:
+    from data.fetch import fetch
+    from data.suites import suite_named
+
+    suites = [suite_named(name) for name in arguments.subset or ()]
+    fetched = fetch(arguments.benchmark, suites, arguments.revision, _say)
+    for part, one in fetched.items():
+        _say(f"{part}: {sum(one.items.values())} items; {one.redistribution}")
+    _say(f"python inference.py --dataset {arguments.benchmark}")
+    for root in dict.fromkeys(one.root for one in fetched.values()):
+        print(root)  # noqa: T201
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from data.listing import as_fields, as_lines, listed
+
+    rows = list(listed(arguments.folders))
+    if arguments.format == "json":
+        print(json.dumps(as_fields(rows), indent=2))  # noqa: T201
+    else:
+        for line in as_lines(rows):
+            print(line)  # noqa: T201
+    return 0
+
+
 def _validate(arguments: argparse.Namespace) -> int:
+    from data.hub import located
     from data.validate import Readers, findings, validate
     from evaluators.rules.faults import faults, is_in
     from prompts.questions import question_list
 
     report = validate(
-        Path(arguments.path),
+        located(arguments.path),
         Readers(faults, question_list, is_in),
         hear=_recogniser(arguments.asr) if arguments.asr else None,
         allow_outside=arguments.allow_outside_audio,
@@ -102,6 +130,24 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("--partial", action="store_true", help="join what is there, though shards are unfinished")
     merge.add_argument("--overwrite", action="store_true", help="replace joined files that hold other answers")
     merge.set_defaults(command=_merge)
+    fetch = commands.add_parser(
+        "fetch",
+        help="bring a benchmark from the hub",
+        description="Bring a benchmark into the hub's own cache (HF_HOME), whole and checked. The same command again "
+        "continues. Then: python inference.py --dataset NAME.",
+    )
+    fetch.add_argument("benchmark", choices=("speechinstructbench",), help="which one: about 9.6 GB")
+    fetch.add_argument("--subset", nargs="+", metavar="NAME", help="only these: close, open, adjust")
+    fetch.add_argument("--revision", help="branch, tag or commit (default: the hub's newest)")
+    fetch.set_defaults(command=_fetch)
+    listing = commands.add_parser(
+        "list",
+        help="show which data sets are here",
+        description="Show the sample, fetched benchmarks and FOLDERs: items, hours, sizes, and where they lie.",
+    )
+    listing.add_argument("folders", nargs="*", metavar="FOLDER", help="further data sets")
+    listing.add_argument("--format", choices=("text", "json"), default="text", help="how they are shown")
+    listing.set_defaults(command=_list)
     validate = commands.add_parser(
         "validate",
         help="find what would spoil a run",

@@ -153,6 +153,11 @@ def dataset_files(
     return [DatasetFile(path, kind, root) for kind, path in chosen]
 
 
+def has_files(folder: Path) -> bool:
+    """Return whether a folder holds any file of the layout."""
+    return bool(_found_files(folder))
+
+
 def _found_files(dataset: Path) -> list[tuple[FileKind | None, Path]]:
     """Return the benchmark files of a folder, or the one file that was given.
 

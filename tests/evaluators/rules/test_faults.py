@@ -91,10 +91,12 @@ def test_arguments_of_the_golden_cases_agree_with_the_verdicts(
         ("请讲一个关于渔夫的小故事。", "en", False),
         ("Tell me a story about a fisherman.", "zh", False),
         ("Erzähle mir bitte eine kurze Geschichte über einen alten Fischer am Meer.", "de", True),
-        ("Erzähle mir bitte eine kurze Geschichte über einen alten Fischer am Meer.", "en", False),
+        ("Erzähle mir bitte eine kurze Geschichte über einen alten Fischer am Meer." * 2, "en", False),
+        ("Suggest a recipe for a vegan dessert.", "en", None),
+        ("Suggest a recipe for a vegan dessert.", "ja", False),
         ("anything", "tlh", None),
     ],
 )
 def test_languages_are_told(text: str, code: str, answer: bool | None) -> None:
-    """As rule 5 tells them; a language that it does not know is not judged."""
+    """As rule 5 tells them; neither an unknown language is judged, nor a few Latin letters."""
     assert is_in(text, code) is answer
