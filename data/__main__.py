@@ -95,14 +95,18 @@ def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
     from data import audio
     from inference import asr
 
-    recognisers: dict[str | None, asr.Transcriber] = {}
+    def load(language: str | None) -> asr.Transcriber:
+        return asr.load_transcriber(name, {"languages": [language] if language else []})
+
+    recognisers = {"en": load("en")}  # at once, so that one that is not there is told before anything is measured
     heard = count(1)
 
     def hear(path: Path, language: str | None) -> str | None:
         if name == "embedded" and language not in ("en", None):
             return None  # it knows English only
+        language = language or "en"
         if language not in recognisers:
-            recognisers[language] = asr.load_transcriber(name, {"languages": [language] if language else []})
+            recognisers[language] = load(language)
         if (number := next(heard)) % 100 == 0:
             _say(f"{number} recordings heard")
         try:

@@ -127,9 +127,12 @@ def _check_space(parts: Sequence[_Part], repository: Path, commit: str) -> None:
         for entry in part.files
         if not (repository / "blobs" / _etag(entry)).exists()
     }
-    unpacked = sum(entry.size for part in parts if part.form == "parquet" for entry in part.files)
-    if (hub.assets() / "unpacked" / commit).is_dir():
-        unpacked = 0
+    unpacked = sum(
+        entry.size
+        for part in parts
+        if part.form == "parquet" and not (hub.assets() / "unpacked" / commit / part.suite.folder).is_dir()
+        for entry in part.files
+    )
     needed = round(SPARE * (sum(missing.values()) + unpacked))
     place = next(folder for folder in (repository, *repository.parents) if folder.exists())
     free = shutil.disk_usage(place).free

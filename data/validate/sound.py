@@ -6,6 +6,7 @@ import hashlib
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.audio import AudioUnreadable, blocks
+from data.errors import DataError
 
 FRAME_SECONDS = 0.02
 """The loudest frame of this length is a recording's loudness here: shorter than any syllable."""
@@ -64,13 +66,21 @@ def measure(path: Path) -> Sound | str:
 
 
 def measure_all(paths: Sequence[Path], processes: int) -> Iterator[Sound | str]:
-    """Yield `measure` of every path in order, on several processes where there are many files."""
+    """Yield `measure` of every path in order, on several processes where there are many files.
+
+    Raises:
+        DataError: one of the processes died.
+    """
     if processes < 2 or len(paths) < FEWEST_FOR_PROCESSES:
         yield from map(measure, paths)
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_leave_signals) as pool:
         try:
             yield from pool.map(measure, paths, chunksize=_AT_ONCE)
+        except BrokenProcessPool:
+            raise DataError(
+                "a process that decoded recordings died: no memory, or a file that libsndfile dies of"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from data.__main__ import main
 from data.dataset import SAMPLE
+from data.errors import DataError
 from data.validate import Readers, findings, sound, validate
 from data.validate.findings import CHECKS, ERROR, Finding
 from evaluators.rules.faults import faults, is_in
@@ -259,6 +261,20 @@ def test_many_files_are_measured_by_several_processes(tmp_path: Path, monkeypatc
     assert list(sound.measure_all(paths, 2)) == [sound.measure(path) for path in paths]
 
 
+class Deadly:
+    """Kills whichever process unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (1,)
+
+
+def test_a_process_that_dies_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a decoder may, of a file that was made to crash it."""
+    monkeypatch.setattr(sound, "FEWEST_FOR_PROCESSES", 1)
+    with pytest.raises(DataError, match="a process that decoded recordings died"):
+        list(sound.measure_all([Deadly()] * 2, 2))  # type: ignore[list-item]  # stands for a path
+
+
 # --- renderings -----------------------------------------------------------------------------------------------------
 
 
@@ -378,6 +394,7 @@ def test_json_holds_every_finding(bench: Path, capsys: pytest.CaptureFixture[str
         (["."], "no benchmark files"),
         ([], "required: PATH"),
         ([".", "--format", "xml"], "xml"),
+        ([str(SAMPLE), "--asr", "parrot"], "unknown recogniser 'parrot'"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -232,7 +232,7 @@ PIECES = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12).map(" ".join))
 @example('{"a": 1}')
 @example('"Write a poem."')
