@@ -111,7 +111,7 @@ def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
             _say(f"{number} recordings heard")
         try:
             return recognisers[language].transcribe(audio.clip(path, asr.SAMPLING_RATE))
-        except asr.TranscriptionFailed:
+        except (asr.TranscriptionFailed, audio.AudioUnreadable):
             return ""
 
     return hear

@@ -122,7 +122,11 @@ def located(name: str, suite: Suite | None = None) -> Path:
 def provenance(root: Path) -> dict[str, Any] | None:
     """Return what a run notes about fetched files: repository, revision, form, licence; None for other folders."""
     for name in BENCHMARKS:
-        for one in read(name).values():
+        try:
+            noted = read(name)
+        except DataError:  # it is told where the benchmark is asked for by its name; other data sets need no note
+            continue
+        for one in noted.values():
             if Path(one.root).resolve() == root.resolve():
                 return {
                     "benchmark": name,
