@@ -153,6 +153,11 @@ def dataset_files(
     return [DatasetFile(path, kind, root) for kind, path in chosen]
 
 
+def has_files(folder: Path) -> bool:
+    """Return whether a folder holds any file of the layout."""
+    return bool(_found_files(folder))
+
+
 def _found_files(dataset: Path) -> list[tuple[FileKind | None, Path]]:
     """Return the benchmark files of a folder, or the one file that was given.
 
@@ -242,9 +247,13 @@ class AudioFinder:
         if not Path(os.path.normpath(path.absolute())).is_relative_to(root):
             return False
         real, real_root = path.resolve(), self.root.resolve()
-        # The hub's cache keeps snapshots of links to ../../blobs: inside for us, although not inside the snapshot.
-        blobs = real_root.parent.parent / "blobs"
-        return real.is_relative_to(real_root) or (real_root.parent.name == "snapshots" and real.is_relative_to(blobs))
+        if real.is_relative_to(real_root):
+            return True
+        # The hub's cache keeps snapshots of links to ../../blobs, and these may be links to the blobs of all
+        # repositories: inside for us, although not inside the snapshot.
+        repository = real_root.parent.parent
+        blobs = (repository / "blobs", repository.parent / "blobs")
+        return real_root.parent.name == "snapshots" and any(real.is_relative_to(folder) for folder in blobs)
 
     def _by_tail(self, parts: tuple[str, ...], least: int) -> Path | None:
         if not parts:  # "." and "./" name a folder

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data import dataset
+from data import dataset, hub
 from data.errors import UsageError, guarded
 from data.flags import FlagParser, assignment, fraction, not_negative, positive, share
 from data.suites import language, suite_named
@@ -75,13 +75,15 @@ def _options(arguments: argparse.Namespace) -> Options:
             trust_remote_code=arguments.trust_remote_code,
         )
     )
-    data = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
-    run_name = arguments.run_name or run.default_run_name(name, data, arguments.modality)
+    suite = suite_named(arguments.subset) if arguments.subset else None
+    data = hub.located(arguments.dataset, suite) if arguments.dataset else dataset.SAMPLE
+    named = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
+    run_name = arguments.run_name or run.default_run_name(name, named, arguments.modality)
     if run_name in (".", "..") or "/" in run_name:
         raise UsageError(f"--run_name '{run_name}' is no folder name")
     return Options(
         dataset=data,
-        suite=suite_named(arguments.subset) if arguments.subset else None,
+        suite=suite,
         variant=arguments.variant,
         lang=language(arguments.lang) if arguments.lang else None,
         limit=arguments.limit,
@@ -123,7 +125,10 @@ def _parser() -> argparse.ArgumentParser:
         "come; the same command again continues where it stopped.",
     )
     data = parser.add_argument_group("what is asked")
-    data.add_argument("--dataset", help="folder in the benchmark's layout, or one JSONL file (default: the sample)")
+    data.add_argument(
+        "--dataset",
+        help="folder in the benchmark's layout, one JSONL file, or speechinstructbench (default: the sample)",
+    )
     data.add_argument("--subset", help="only close, open or adjust")
     data.add_argument("--variant", help="only this variant: standard, background, accent, ...")
     data.add_argument("--lang", help="only en or zh (cn)")
