@@ -7,6 +7,7 @@ what the profile needs to know beforehand, once to count. Memory grows by some 1
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,8 @@ class FileResult:
         replaced: items graded twice, of which the later line counts.
         judges: graders behind the votes, as shown: name, label and prompt id.
         judged: whether the file holds what its evaluator needs; False only in a run that is not judged yet.
+        cut_audio: seconds that the model was given -> items whose recording was longer.
+        cut_answers: items whose answer ended at max_tokens.
     """
 
     path: Path
@@ -48,6 +51,8 @@ class FileResult:
     replaced: int = 0
     judges: set[str] = field(default_factory=set)
     judged: bool = True
+    cut_audio: Counter[float] = field(default_factory=Counter)
+    cut_answers: int = 0
 
 
 @dataclass(slots=True)
@@ -127,6 +132,7 @@ def count_file(
                 result.touched += 1
                 counted = evaluator.score(item.id, fields, profile)
         result.tally.add(counted, instructions)
+        _note_cuts(result, item.fields)
         if result.own_responses is not None:
             result.own_responses.add(own, instructions)
         if suite.data_type is not None:
@@ -232,6 +238,14 @@ def _fields_by_prompt(
     (raw,) = jsonl.raw_lines(path, [offset])
     response = jsonl.parse(raw, path, number).get("response")
     return {**item.fields, "response": response}, False
+
+
+def _note_cuts(result: FileResult, fields: Mapping[str, Any]) -> None:
+    """Count what was cut of an item's recording and of its answer, as inference wrote it onto the line."""
+    used = fields.get("audio_seconds_used")
+    if fields.get("audio_seconds_cut") and isinstance(used, int | float):
+        result.cut_audio[used] += 1
+    result.cut_answers += fields.get("finish_reason") == "length"
 
 
 def _judge_of(fields: Mapping[str, Any]) -> list[str]:

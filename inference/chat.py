@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2 as httpx  # the fork that the openai package rides on
 import tenacity
 
 from data.errors import ModelError, ToolkitError, UsageError, printable
@@ -164,7 +164,7 @@ class ChatClient:
             base_url=base_url,
             api_key=api_key or "none-needed",
             max_retries=0,
-            http_client=transport,  # type: ignore[arg-type]  # annotated for its own fork, takes httpx at run time
+            http_client=transport,
         )
 
     async def complete(
@@ -288,7 +288,7 @@ class ChatClient:
         if self._throttle is not None:
             self._throttle.answered(headers, refused=refused)
 
-    async def _streamed(self, response: Any) -> dict[str, Any]:  # httpx's, annotated by openai as its fork's
+    async def _streamed(self, response: httpx.Response) -> dict[str, Any]:
         """Read a stream to its end; return the completion that it would have been in one piece."""
         try:
             # The transport's limit is one between two pieces, which comments that keep a stream alive never meet.
@@ -359,7 +359,7 @@ def _check_key(api_key: str | None) -> None:
         raise UsageError("the API key holds a line break or another character that no key has; set it anew")
 
 
-def _said(response: Any) -> str:  # httpx's, annotated by openai as its fork's
+def _said(response: httpx.Response) -> str:
     """Return what the body of a failed request says, in the forms that servers use; else the body itself."""
     if response.is_redirect:
         return f"moved to {response.headers.get('location')}"

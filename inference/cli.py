@@ -53,12 +53,22 @@ def _run(options: Options) -> int:
     shown = f"{options.model_name} ({label})" if label else options.model_name
     say(
         f"{shown}: {outcome.answered} responses, {outcome.failed} failed; "
-        f"python evaluate.py --results {options.folder}"
-        + ("; run the same command again to ask the failed ones" if outcome.failed else "")
+        f"python evaluate.py --results {options.folder}{_about_failures(outcome)}"
     )
     for path in outcome.files:
         print(path)  # noqa: T201
     return 1 if outcome.failed and not outcome.answered else 0
+
+
+def _about_failures(outcome: run.Outcome) -> str:
+    """Return what can be done about the failed items."""
+    passing = outcome.failed - outcome.permanent
+    if not outcome.failed:
+        return ""
+    if not passing:
+        return "; asking the failed ones again cannot help: their lines say why (error)"
+    which = f"{passing} of the failed ones, the others failed for good" if outcome.permanent else "the failed ones"
+    return f"; run the same command again to ask {which}"
 
 
 def _options(arguments: argparse.Namespace) -> Options:

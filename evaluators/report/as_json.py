@@ -31,6 +31,8 @@ def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
         "metrics": _metrics(tally),
         "unscored": dict(tally.unscored),
         "flags": dict(tally.flags),
+        "cut_audio": {"n": result.cut_audio.total(), "at_seconds": sorted(result.cut_audio)},
+        "cut_answers": result.cut_answers,
     }
     if result.own_responses is not None:
         shown["own_responses"] = {"items_touched": result.touched, "metrics": _metrics(result.own_responses)}

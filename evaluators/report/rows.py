@@ -108,6 +108,7 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     if unscored:
         reasons = ", ".join(f"{count} {reason}" for reason, count in unscored.most_common())
         found.append(f"Unscored items ({reasons}) are in no value; [low–high] is what they could make of it.")
+    found += _cut_notes(results)
     flags = sum((result.tally.flags for result in results), Counter[str]())
     for flag, meaning in FLAG_MEANINGS.items():
         if flags[flag]:
@@ -131,10 +132,31 @@ FLAG_MEANINGS = {
 }
 
 
+CUT_AUDIO, CUT_ANSWERS = "†", "‡"  # marks at a row's name
+
+
+def _cut_notes(results: Sequence[FileResult]) -> list[str]:
+    """Return what the marks at the rows' names mean, counted over the rows that bear them."""
+    found = []
+    if audio := [result for result in results if result.cut_audio]:
+        cut = sum((result.cut_audio for result in audio), Counter[float]())
+        at = " to ".join(dict.fromkeys((f"{min(cut):g}", f"{max(cut):g}")))
+        found.append(f"{CUT_AUDIO} {cut.total()} of {_items(audio)} recordings were cut at {at} s, the model's limit.")
+    if answers := [result for result in results if result.cut_answers]:
+        ended = sum(result.cut_answers for result in answers)
+        found.append(f"{CUT_ANSWERS} {ended} of {_items(answers)} answers ended at max_tokens.")
+    return found
+
+
+def _items(results: Sequence[FileResult]) -> int:
+    return sum(result.tally.n_items for result in results)
+
+
 def _names(result: FileResult) -> list[str]:
-    if result.kind is None:
-        return [result.path.name, "", ""]
-    return [result.suite.name, result.kind.variant, result.kind.lang]
+    kind = result.kind
+    names = [result.path.name, "", ""] if kind is None else [result.suite.name, kind.variant, kind.lang]
+    marks = CUT_AUDIO * bool(result.cut_audio) + CUT_ANSWERS * bool(result.cut_answers)
+    return [f"{names[0]} {marks}".rstrip(), *names[1:]]
 
 
 def _shown(cell: Cell | None) -> str:

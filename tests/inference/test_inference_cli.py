@@ -180,6 +180,24 @@ def test_the_end_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert "evaluate.py --results results/embedded" in err
 
 
+@pytest.mark.parametrize(
+    ("failed", "permanent", "end"),
+    [
+        (0, 0, "--results results/embedded"),
+        (3, 0, "; run the same command again to ask the failed ones"),
+        (3, 1, "; run the same command again to ask 2 of the failed ones, the others failed for good"),
+        (3, 3, "; asking the failed ones again cannot help: their lines say why (error)"),
+    ],
+)
+def test_a_rerun_is_offered_where_it_can_help(
+    failed: int, permanent: int, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last line says how many of the failed items the same command would ask again."""
+    monkeypatch.setattr(run, "run", lambda *_, **__: run.Outcome([], 9, 9 - failed, failed, permanent))
+    assert cli.main([]) == 0
+    assert capsys.readouterr().err.endswith(f"{end}\n")
+
+
 @pytest.mark.parametrize(("answered", "failed", "code"), [(3, 0, 0), (2, 1, 0), (0, 3, 1), (0, 0, 0)])
 def test_exit_codes(answered: int, failed: int, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run in which every item failed is no success."""
