@@ -6,15 +6,20 @@ Rules: docs/open-adjust.md sections 2 and 3.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import DataError, UsageError
+from prompts import fencing
+from prompts.faults import adjust_fault, open_fault
 from prompts.questions import question_list
 from prompts.replies import ADJUST_KEYS
 from prompts.templates import Template
+
+_LINE_BREAKS = re.compile(r"[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Task:
         values: the values of the prompt's placeholders, from an item's fields.
         schema: JSON schema of the reply, from an item's fields.
         all_no: the reply that says NO to everything, from an item's fields.
+        fault_in: what is wrong with a reply, from it, an item's fields, and the texts that are judged.
         foreign_fields: fields that only items of another subset have.
     """
 
@@ -39,6 +45,7 @@ class Task:
     values: Callable[[Mapping[str, Any]], dict[str, str]]
     schema: Callable[[Mapping[str, Any]], dict[str, Any]]
     all_no: Callable[[Mapping[str, Any]], str]
+    fault_in: Callable[[object, Mapping[str, Any], Sequence[str]], str | None]
     foreign_fields: tuple[str, ...]
 
     def check(self, fields: Mapping[str, Any], path: Path, line: int) -> None:
@@ -77,14 +84,21 @@ class Task:
             raise UsageError(f"prompt '{prompt.name}' lacks {missing}: the grader would not see what it judges")
 
     def messages(self, system: Template, prompt: Template, fields: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Return the conversation that asks about one item's response."""
-        values = {name: sendable(value) for name, value in self.values(fields).items()}
-        return [{"role": "system", "content": system.text}, {"role": "user", "content": prompt.fill(values)}]
+        """Return the conversation that asks about one item's response; what others wrote stands in it fenced."""
+        values = {name: fencing.shown(value) for name, value in self.values(fields).items()}
+        code = fencing.code_of([system.text, prompt.text, *values.values()])
+        for name in fencing.PARTS:
+            if name in values:
+                values[name] = fencing.fenced(name, values[name], code)
+        return [
+            {"role": "system", "content": system.fill({"code": code})},
+            {"role": "user", "content": prompt.fill(values)},
+        ]
 
-
-def sendable(text: str) -> str:
-    """Return text that UTF-8 can carry: a lone surrogate becomes U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    def fault(self, reply: object, fields: Mapping[str, Any]) -> str | None:
+        """Return why a reply is not exactly one verdict on an item, or None when it is."""
+        values = self.values(fields)
+        return self.fault_in(reply, fields, [values[name] for name in fencing.PARTS if name in values])
 
 
 def _common_values(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -96,7 +110,8 @@ def _questions(fields: Mapping[str, Any]) -> list[str]:
 
 
 def _open_values(fields: Mapping[str, Any]) -> dict[str, str]:
-    questions = _questions(fields)
+    # One line each: a line break inside a question could make another numbered one.
+    questions = [_LINE_BREAKS.sub(" ", question) for question in _questions(fields)]
     numbered = "\n".join(f"{number}. {question}" for number, question in enumerate(questions, start=1))
     return {**_common_values(fields), "questions": numbered, "question_count": str(len(questions))}
 
@@ -108,6 +123,10 @@ def _open_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _open_all_no(fields: Mapping[str, Any]) -> str:
     return json.dumps(["NO"] * len(_questions(fields)))
+
+
+def _open_fault(reply: object, fields: Mapping[str, Any], material: Sequence[str]) -> str | None:
+    return open_fault(reply, len(_questions(fields)), material)
 
 
 def _adjust_schema(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +142,10 @@ def _adjust_all_no(_: Mapping[str, Any]) -> str:
     return json.dumps(dict.fromkeys(ADJUST_KEYS, "NO"))
 
 
+def _adjust_fault(reply: object, _: Mapping[str, Any], material: Sequence[str]) -> str | None:
+    return adjust_fault(reply, material)
+
+
 TASKS = {
     "open": Task(
         "open",
@@ -132,6 +155,7 @@ TASKS = {
         _open_values,
         _open_schema,
         _open_all_no,
+        _open_fault,
         ("instruction_id_list",),
     ),
     "adjust": Task(
@@ -142,6 +166,7 @@ TASKS = {
         _common_values,
         _adjust_schema,
         _adjust_all_no,
+        _adjust_fault,
         ("instruction_id_list", "decomposed_questions"),
     ),
 }
