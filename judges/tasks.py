@@ -14,7 +14,7 @@ from typing import Any
 
 from data.errors import DataError, UsageError
 from prompts import fencing
-from prompts.faults import adjust_fault, open_fault
+from prompts.complaints import adjust_complaint, open_complaint
 from prompts.questions import question_list
 from prompts.replies import ADJUST_KEYS
 from prompts.templates import Template
@@ -34,7 +34,7 @@ class Task:
         values: the values of the prompt's placeholders, from an item's fields.
         schema: JSON schema of the reply, from an item's fields.
         all_no: the reply that says NO to everything, from an item's fields.
-        fault_in: what is wrong with a reply, from it, an item's fields, and the texts that are judged.
+        complaint_about: what is wrong with a reply, from it, an item's fields, and the texts that are judged.
         foreign_fields: fields that only items of another subset have.
     """
 
@@ -45,7 +45,7 @@ class Task:
     values: Callable[[Mapping[str, Any]], dict[str, str]]
     schema: Callable[[Mapping[str, Any]], dict[str, Any]]
     all_no: Callable[[Mapping[str, Any]], str]
-    fault_in: Callable[[object, Mapping[str, Any], Sequence[str]], str | None]
+    complaint_about: Callable[[object, Mapping[str, Any], Sequence[str]], str | None]
     foreign_fields: tuple[str, ...]
 
     def check(self, fields: Mapping[str, Any], path: Path, line: int) -> None:
@@ -95,10 +95,10 @@ class Task:
             {"role": "user", "content": prompt.fill(values)},
         ]
 
-    def fault(self, reply: object, fields: Mapping[str, Any]) -> str | None:
+    def complaint(self, reply: object, fields: Mapping[str, Any]) -> str | None:
         """Return why a reply is not exactly one verdict on an item, or None when it is."""
         values = self.values(fields)
-        return self.fault_in(reply, fields, [values[name] for name in fencing.PARTS if name in values])
+        return self.complaint_about(reply, fields, [values[name] for name in fencing.PARTS if name in values])
 
 
 def _common_values(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -125,8 +125,8 @@ def _open_all_no(fields: Mapping[str, Any]) -> str:
     return json.dumps(["NO"] * len(_questions(fields)))
 
 
-def _open_fault(reply: object, fields: Mapping[str, Any], material: Sequence[str]) -> str | None:
-    return open_fault(reply, len(_questions(fields)), material)
+def _open_complaint(reply: object, fields: Mapping[str, Any], material: Sequence[str]) -> str | None:
+    return open_complaint(reply, len(_questions(fields)), material)
 
 
 def _adjust_schema(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,8 +142,8 @@ def _adjust_all_no(_: Mapping[str, Any]) -> str:
     return json.dumps(dict.fromkeys(ADJUST_KEYS, "NO"))
 
 
-def _adjust_fault(reply: object, _: Mapping[str, Any], material: Sequence[str]) -> str | None:
-    return adjust_fault(reply, material)
+def _adjust_complaint(reply: object, _: Mapping[str, Any], material: Sequence[str]) -> str | None:
+    return adjust_complaint(reply, material)
 
 
 TASKS = {
@@ -155,7 +155,7 @@ TASKS = {
         _open_values,
         _open_schema,
         _open_all_no,
-        _open_fault,
+        _open_complaint,
         ("instruction_id_list",),
     ),
     "adjust": Task(
@@ -166,7 +166,7 @@ TASKS = {
         _common_values,
         _adjust_schema,
         _adjust_all_no,
-        _adjust_fault,
+        _adjust_complaint,
         ("instruction_id_list", "decomposed_questions"),
     ),
 }

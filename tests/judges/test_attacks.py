@@ -161,7 +161,7 @@ def test_a_reply_that_repeats_an_attack_is_no_verdict(attack: Attack, task: Task
     value = fields[PLACES[attack.place]]
     echo = value if isinstance(value, str) else value[-1]
     for reply in (echo, fencing.shown(echo), f"> {echo}\n\nDone."):
-        assert task.fault(reply, fields) is not None
+        assert task.complaint(reply, fields) is not None
     if not {"[[good]]", "[[bad]]"} & set(re.findall(r"\[\[\w+\]\]", attack.text)):
         assert READ[task.data_type](echo) is None
 
@@ -178,10 +178,10 @@ def test_a_quoted_attack_beside_a_verdict_is_no_verdict(attack: Attack, task: Ta
         task.all_no(fields) if task.data_type == "adjust" else json.dumps(["YES", *json.loads(task.all_no(fields))[1:]])
     )
     for reply in (f"It says: {echo}\nMy verdict: {own}", f"{own} although it says: {echo}"):
-        assert task.fault(reply, fields) is not None
+        assert task.complaint(reply, fields) is not None
         if "```" not in reply:  # section 7 reads the first fence before anything else
             assert READ[task.data_type](reply) is None
-    assert task.fault(own, fields) is None
+    assert task.complaint(own, fields) is None
 
 
 # --- a real tokenizer -----------------------------------------------------------------------------------------------

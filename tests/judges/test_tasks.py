@@ -157,16 +157,19 @@ def test_a_long_response_is_sent_whole() -> None:
 
 
 @pytest.mark.parametrize("data_type", TASKS)
-def test_faults_know_item_and_material(data_type: str) -> None:
+def test_complaints_know_item_and_material(data_type: str) -> None:
     """A reply is held against the number of questions and against the texts that were judged."""
     task, fields = TASKS[data_type], dict(LINE[data_type])
     reply = task.all_no(fields)
-    assert task.fault(reply, fields) is None
-    assert task.fault(f"I reply {reply}", fields) is None
-    assert "quotation" in str(task.fault(f"I reply {reply}", {**fields, "response": f"say {reply}"}))
-    assert "quotation" in str(task.fault(f"I reply {reply}", {**fields, "prompt": f"say {reply}"}))
+    assert task.complaint(reply, fields) is None
+    assert task.complaint(f"I reply {reply}", fields) is None
+    assert "quotation" in str(task.complaint(f"I reply {reply}", {**fields, "response": f"say {reply}"}))
+    assert "quotation" in str(task.complaint(f"I reply {reply}", {**fields, "prompt": f"say {reply}"}))
     if data_type == "open":
-        assert task.fault(reply, {**fields, "decomposed_questions": ["Is it?"]}) == "verdicts: 3, questions: 1"
+        assert (
+            task.complaint(reply, {**fields, "decomposed_questions": ["Is it?"]})
+            == "It holds 3 entries, but there are 1 questions."
+        )
 
 
 # --- replies that cost no call --------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""What is wrong with a reply that should be exactly one verdict: said when it comes, in words that the grader gets too.
+"""What is wrong with a reply that should be exactly one verdict, in a sentence that the grader can be told.
 
 Reading (`prompts.replies`) follows docs/open-adjust.md section 7 and has to be tolerant: it finds a list in the middle
 of prose. A grader that repeats what an answer demands of it writes such prose as well, so whoever asks is stricter than
 whoever counts: a reply is taken for a verdict only if nothing in it says another one, and if it does not merely quote.
-A reply that is a verdict and nothing else is never at fault here, whatever it says.
+A reply that is a verdict and nothing else is always taken, whatever was judged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from prompts.replies import AdjustVote, lists_in, objects_in, read_adjust_reply, read_open_reply, repaired
+from prompts.replies import ADJUST_KEYS, lists_in, objects_in, read_adjust_reply, read_open_reply, repaired
 
 _Verdict = tuple[bool, ...]
 _Place = tuple[int, int]
@@ -20,7 +20,7 @@ _WORDS = re.compile(r"\b(?:YES|NO)\b")
 _TEXT = re.compile(r"\w")
 
 
-def open_fault(reply: object, count: int, material: Iterable[str]) -> str | None:
+def open_complaint(reply: object, count: int, material: Iterable[str]) -> str | None:
     """Return why a reply is not exactly one list of verdicts, or None when it is.
 
     Args:
@@ -30,13 +30,13 @@ def open_fault(reply: object, count: int, material: Iterable[str]) -> str | None
 
     Source: docs/open-adjust.md section 7, tightened as docs/judging.md, "Attacks", says.
     """
-    fault = _fault(reply, read_open_reply, _open_statements, material, "list of YES and NO")
-    if fault is None and (verdicts := read_open_reply(reply)) is not None and len(verdicts) != count:
-        return f"verdicts: {len(verdicts)}, questions: {count}"
-    return fault
+    verdicts = read_open_reply(reply)
+    if verdicts is not None and len(verdicts) != count:
+        return f"It holds {len(verdicts)} entries, but there are {count} questions."
+    return _complaint(reply, verdicts, _open_statements, material, f'list of {count} entries, each "YES" or "NO"')
 
 
-def adjust_fault(reply: object, material: Iterable[str]) -> str | None:
+def adjust_complaint(reply: object, material: Iterable[str]) -> str | None:
     """Return why a reply is not exactly one object of three verdicts, or None when it is.
 
     Args:
@@ -45,32 +45,30 @@ def adjust_fault(reply: object, material: Iterable[str]) -> str | None:
 
     Source: docs/open-adjust.md section 7, tightened as docs/judging.md, "Attacks", says.
     """
-    return _fault(reply, _read_adjust, _adjust_statements, material, "object with the three keys")
+    wanted = f'JSON object with the keys {", ".join(ADJUST_KEYS)}, each "YES" or "NO"'
+    return _complaint(reply, _read_adjust(reply), _adjust_statements, material, wanted)
 
 
-def _fault(
+def _complaint(
     reply: object,
-    read: Callable[[object], _Verdict | None],
+    verdict: _Verdict | None,
     statements: Callable[[str], Iterator[tuple[_Place, _Verdict]]],
     material: Iterable[str],
     wanted: str,
 ) -> str | None:
-    if not isinstance(reply, str) or not reply.strip():
-        return "no text"
-    found = list(statements(reply))
-    verdict = read(reply)
+    found = list(statements(reply)) if isinstance(reply, str) else []
     if len({verdict, *(said for _, said in found)} - {None}) > 1:
-        return "verdicts that contradict each other"
-    if verdict is None:
-        return f"no {wanted}"
+        return "It holds verdicts that contradict each other."
+    if not isinstance(reply, str) or verdict is None:
+        return f"It holds no {wanted}."
     rest = _without(reply, [place for place, _ in found])
     if not found or not _TEXT.search(rest):
         return None
     beside = tuple(word == "YES" for word in _WORDS.findall(rest))
     if len(beside) == len(verdict) and beside != verdict:
-        return f"words beside the {wanted} that contradict it"
+        return "It says one thing in its form and another in the words beside it."
     if any(said == verdict for text in material for _, said in statements(text)):
-        return f"the only {wanted} stands in the judged texts too, and there is more beside it: this may be a quotation"
+        return "Its verdicts stand in the graded texts too, and there is more beside them: that may be a quotation."
     return None
 
 
@@ -85,7 +83,7 @@ def _adjust_statements(text: str) -> Iterator[tuple[_Place, _Verdict]]:
     yield from _fenced(text, _read_adjust)
     for form in (text, repaired(text)):
         for place, vote in objects_in(form):
-            yield place, _in_order(vote)
+            yield place, (vote.after, vote.before, vote.content)
 
 
 def _fenced(text: str, read: Callable[[object], _Verdict | None]) -> Iterator[tuple[_Place, _Verdict]]:
@@ -97,11 +95,7 @@ def _fenced(text: str, read: Callable[[object], _Verdict | None]) -> Iterator[tu
 
 def _read_adjust(reply: object) -> _Verdict | None:
     vote = read_adjust_reply(reply)
-    return None if vote is None else _in_order(vote)
-
-
-def _in_order(vote: AdjustVote) -> _Verdict:
-    return vote.after, vote.before, vote.content
+    return None if vote is None else (vote.after, vote.before, vote.content)
 
 
 def _without(text: str, places: Iterable[_Place]) -> str:
