@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -362,7 +363,7 @@ def test_everything_else_on_a_line_survives(judge: Judge, tmp_path: Path, script
     assert {name: value for name, value in row.items() if name not in ("pred_score", "judge")} == fields
     assert list(row)[: len(fields)] == list(fields)
     (call,) = scripted_server.calls
-    assert "so \ufffd so" in call.body["messages"][1]["content"]
+    assert "so \\udfff so" in call.body["messages"][1]["content"]
     assert judge(path) == 0
     assert len(scripted_server.calls) == 1
 
@@ -543,7 +544,10 @@ def test_a_prompt_of_one_s_own(judge: Judge, source: Path, tmp_path: Path, scrip
     prompt = tmp_path / "mine.txt"
     prompt.write_text("\ufeffAsk 0. {response}? {questions}\n")
     judge(source, flags=f"--prompt_file {prompt}")
-    assert scripted_server.calls[0].body["messages"][1]["content"] == "Ask 0. a good answer? 1. Is it a?\n2. Is it b?"
+    asked = scripted_server.calls[0].body["messages"][1]["content"]
+    assert re.sub(" [0-9a-f]{12}>", ">", asked) == (
+        "Ask 0. <response>\na good answer\n</response>? <questions>\n1. Is it a?\n2. Is it b?\n</questions>"
+    )
     first = rows_of(source)[0]["judge"]["prompt_id"]
     assert first.startswith("mine@")
     prompt.write_text("Ask 0. {response}! {questions}\n")
