@@ -182,7 +182,7 @@ class Asking:
         judge = self.judge
         expected = self._expected(asked, len(samples))
         dollars = judge.price.dollars(expected) if judge.price else 0.0
-        reserved = self._account.reserve(dollars)
+        reserved = await self._account.reserve(dollars)
         if reserved is None:
             raise ChatError(OVER_BUDGET, permanent=False)
         usage = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -95,22 +96,33 @@ class Account:
         self.is_over = False
         self._reserved = 0.0
         self._expected = 0.0
+        self._in_flight = 0
+        self._settled = asyncio.Event()
 
-    def reserve(self, dollars: float) -> float | None:
+    async def reserve(self, dollars: float) -> float | None:
         """Set aside what a call is expected to cost; None where that would go over the limit.
 
-        Expectations are scaled by what earlier calls have really cost.
+        Expectations are scaled by what earlier calls have really cost. Where only the calls in flight stand in the way,
+        they are waited for: they may turn out cheaper.
         """
-        scaled = dollars * (self.dollars / self._expected if self._expected else 1.0)
-        if self.max_dollars is not None and self.dollars + self._reserved + scaled > self.max_dollars:
-            self.is_over = True
-            return None
-        self._reserved += scaled
-        return scaled
+        while True:
+            scaled = dollars * (self.dollars / self._expected if self._expected else 1.0)
+            if self.max_dollars is None or self.dollars + self._reserved + scaled <= self.max_dollars:
+                self._reserved += scaled
+                self._in_flight += 1
+                return scaled
+            if not self._in_flight:
+                self.is_over = True
+                return None
+            settled = self._settled
+            await settled.wait()
 
     def settle(self, reserved: float, expected: float, usage: Usage | None, price: Price | None) -> None:
         """Give back what was set aside, and book what the call really cost; None for a call that failed."""
         self._reserved -= reserved
+        self._in_flight -= 1
+        self._settled.set()
+        self._settled = asyncio.Event()
         if usage is None:
             return
         self.calls += 1

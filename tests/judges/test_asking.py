@@ -286,15 +286,15 @@ def test_max_cost_stops_and_goes_on(
     judge: Judge, source: Path, scripted_server: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is asked beyond the limit; what was paid is in the file, and a higher limit goes on from there."""
-    assert judge(GOOD, flags="--price 1000,1000 --max_cost 2") == 1
+    assert judge(GOOD, flags="--price 0,100000 --max_cost 3.5") == 1
     sent = len(scripted_server.calls)
-    assert 0 < sent < 3
+    assert sent == 2  # $1.20 each, of which the first was expected to cost $3.20
     err = capsys.readouterr().err
-    assert "stopped at --max_cost 2; the same command with a higher one goes on" in err
+    assert "stopped at --max_cost 3.5; the same command with a higher one goes on" in err
     rows = rows_of(source)
     assert sum("pred_score" in row for row in rows) == sent
     assert {row["judge"].get("error") for row in rows} == {None, "--max_cost is reached"}
-    assert judge(GOOD, flags="--price 1000,1000 --max_cost 100") == 0
+    assert judge(GOOD, flags="--price 0,100000 --max_cost 100") == 0
     assert len(scripted_server.calls) == 3
 
 

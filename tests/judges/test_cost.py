@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,29 +45,41 @@ def test_estimates_grow_with_the_text(text: str) -> None:
 
 
 def test_an_account_holds_back_what_would_go_over() -> None:
-    """Calls in flight count with what they are expected to cost, scaled by what earlier ones cost."""
+    """Calls are expected to cost what earlier ones did; those in flight are waited for before anything is refused."""
     price = Price(1, 0)
-    account = Account(10.0)
-    first = account.reserve(2.0)
-    assert first == 2.0
-    account.settle(first, 2.0, Usage(4_000_000), price)  # twice as dear as expected
-    assert account.dollars == 4.0
-    second = account.reserve(2.0)
-    assert second == 4.0
-    assert not account.is_over
-    assert account.reserve(1.5) is None
-    assert account.is_over
-    account.settle(second, 2.0, None, price)  # it failed: nothing was spent
-    assert account.dollars == 4.0
-    assert account.reserve(3.0) == 6.0
-    assert account.calls == 1
+
+    async def main() -> None:
+        account = Account(10.0)
+        first = await account.reserve(2.0)
+        assert first == 2.0
+        account.settle(first, 2.0, Usage(4_000_000), price)  # twice as dear as expected
+        assert account.dollars == 4.0
+        second = await account.reserve(2.0)
+        assert second == 4.0
+        third = asyncio.create_task(account.reserve(1.5))
+        await asyncio.sleep(0)
+        assert not third.done()
+        account.settle(second, 2.0, None, price)  # it failed: nothing was spent
+        assert await third == 3.0
+        account.settle(3.0, 1.5, Usage(3_000_000), price)
+        assert not account.is_over
+        assert await account.reserve(2.0) is None
+        assert account.is_over
+        assert (account.dollars, account.calls) == (7.0, 2)
+
+    asyncio.run(main())
 
 
 def test_without_a_limit_nothing_is_held_back() -> None:
     """Also where no price is known."""
-    account = Account()
-    for _ in range(3):
-        reserved = account.reserve(1e9)
-        assert reserved is not None
-        account.settle(reserved, 1e9, Usage(5, 5), None)
+
+    async def main() -> Account:
+        account = Account()
+        for _ in range(3):
+            reserved = await account.reserve(1e9)
+            assert reserved is not None
+            account.settle(reserved, 1e9, Usage(5, 5), None)
+        return account
+
+    account = asyncio.run(main())
     assert (account.calls, account.usage, account.dollars) == (3, Usage(15, 15), 0.0)
