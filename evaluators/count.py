@@ -17,7 +17,9 @@ from data.dataset import identity_digest, item_of, with_identity
 from data.errors import DataError
 from data.records import Item, Mark, Score
 from data.suites import FileKind, Suite, file_kind
-from evaluators import rules
+from evaluators import rules, votes
+from evaluators.agreement import Agreement
+from evaluators.stats import Estimate
 from evaluators.tally import EVALUATORS, Evaluator, Tally
 
 
@@ -36,6 +38,8 @@ class FileResult:
         replaced: items graded twice, of which the later line counts.
         judges: graders behind the votes, as shown: name, label and prompt id.
         judged: whether the file holds what its evaluator needs; False only in a run that is not judged yet.
+        panel: of a file that a panel judged: each judge's own sums, by name; `tally` is the panel's vote then.
+        agreement: Krippendorff's alpha among the judges of a panel; None without one.
     """
 
     path: Path
@@ -48,6 +52,8 @@ class FileResult:
     replaced: int = 0
     judges: set[str] = field(default_factory=set)
     judged: bool = True
+    panel: dict[str, Tally] = field(default_factory=dict)
+    agreement: Estimate | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +63,8 @@ class _Foreknowledge:
     Attributes:
         lines: number of items.
         has_responses: whether any line has the field `response`.
-        has_replies: whether any line has the field `pred_score`.
+        has_replies: whether any line has the field `pred_score`, or a panel's `pred_scores`.
+        panel: names of a panel's judges, in the order in which they first appear.
         prompts: prompt digest -> (line number, offset) of the last line with that prompt (close, reference).
         repeated: prompt digests that stand on several lines.
         last: item digest -> number of its last line (open and adjust, fixed).
@@ -67,6 +74,7 @@ class _Foreknowledge:
     lines: int = 0
     has_responses: bool = False
     has_replies: bool = False
+    panel: dict[str, None] = field(default_factory=dict)
     prompts: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     repeated: set[bytes] = field(default_factory=set)
     last: dict[bytes, int] = field(default_factory=dict)
@@ -114,6 +122,8 @@ def count_file(
         result.judged = False
     if known.repeated:
         result.own_responses = Tally(evaluator)
+    result.panel = {name: Tally(evaluator) for name in known.panel}
+    agreement = Agreement()
     for item, line in _items(path, evaluator):
         advance()
         if known.last and known.last[identity_digest(item.id)] != line.number:
@@ -130,10 +140,22 @@ def count_file(
         if result.own_responses is not None:
             result.own_responses.add(own, instructions)
         if suite.data_type is not None:
-            result.judges.update(_judge_of(item.fields))
+            result.judges.update(judges_of(item.fields))
+        for name, tally in result.panel.items():
+            tally.add(evaluator.score(item.id, votes.of_judge(item.fields, name), profile))
+        if result.panel and evaluator.judge is not None:
+            judgements = [evaluator.judge(votes.of_judge(item.fields, name), profile) for name in result.panel]
+            agreement.add_judges(cluster_of(item, line), judgements)
         if detail is not None:
             detail(_detail(counted, item, evaluator, profile))
+    if result.panel:
+        result.agreement = agreement.alpha()
     return result
+
+
+def cluster_of(item: Item, line: jsonl.Line) -> object:
+    """Return what an item shares with the other renderings of its request: the key; itself where it has none."""
+    return ("line", line.number) if item.id.key is None else item.id.key
 
 
 def _read_ahead(path: Path, suite: Suite, evaluator: Evaluator, profile: str) -> _Foreknowledge:
@@ -147,7 +169,8 @@ def _read_ahead(path: Path, suite: Suite, evaluator: Evaluator, profile: str) ->
         _check_line(item, line, path, suite, evaluator, profile)
         known.lines += 1
         known.has_responses |= "response" in item.fields
-        known.has_replies |= "pred_score" in item.fields
+        known.has_replies |= "pred_score" in item.fields or "pred_scores" in item.fields
+        known.panel.update(dict.fromkeys(votes.panel_of(item.fields) or ()))
         if evaluator.name == "close" and profile == "reference":
             digest = _digest(item.prompt)
             if digest in known.prompts:
@@ -192,6 +215,8 @@ def _check_line(item: Item, line: jsonl.Line, path: Path, suite: Suite, evaluato
         for foreign in ("instruction_id_list", *(("decomposed_questions",) if suite.name == "adjustment" else ())):
             if foreign in fields:
                 raise refuse(foreign, f"is no field of {suite.name} items; is --evaluator {evaluator.name} right?")
+        if not isinstance(fields.get("pred_scores", {}), dict):
+            raise refuse("pred_scores", "must be an object with one list of replies a judge")
         return
     for needed in evaluator.needs:
         if needed not in fields and not (needed == "key" and item.id.key is not None):
@@ -234,15 +259,21 @@ def _fields_by_prompt(
     return {**item.fields, "response": response}, False
 
 
-def _judge_of(fields: Mapping[str, Any]) -> list[str]:
-    """Return how the grader of a line is shown, or nothing for a line that no grader saw."""
-    if "pred_score" not in fields:
-        return []
-    note = fields.get("judge")
+def judges_of(fields: Mapping[str, Any]) -> list[str]:
+    """Return how the graders of a line are shown, or nothing for a line that no grader saw."""
+    panel = votes.panel_of(fields)
+    if panel is None:
+        return [_judge_shown(fields.get("judge"))] if "pred_score" in fields else []
+    notes = fields.get("judges")
+    shown = {name: _judge_shown(notes.get(name) if isinstance(notes, dict) else None) for name in panel}
+    return [text if text.startswith(name) else f"{name}: {text}" for name, text in shown.items()]
+
+
+def _judge_shown(note: object) -> str:
     if not isinstance(note, dict):
-        return ["unknown judge"]
+        return "unknown judge"
     label = f" ({note['label']})" if note.get("label") else ""
-    return [f"{note.get('model', 'unknown judge')}{label}, prompt {note.get('prompt_id', 'unknown')}"]
+    return f"{note.get('model', 'unknown judge')}{label}, prompt {note.get('prompt_id', 'unknown')}"
 
 
 def _digest(prompt: str) -> bytes:

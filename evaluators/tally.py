@@ -7,12 +7,12 @@ length is counted in the same memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from data.records import Cell, ItemId, Mark, Score
-from evaluators import adjust, close
+from evaluators import adjust, close, votes
 from evaluators import open as open_ended
 
 Counts = dict[str, tuple[int, int]]
@@ -29,6 +29,8 @@ class Evaluator:
         counts: (met, n) per metric of a scored item.
         highest: the same, were everything undecided met.
         needs: fields that every line must have.
+        judge: from a line to what its judge decided, question by question; None where rules decide.
+        events: from verdicts on an item's questions to the verdicts that each metric counts; None where rules decide.
     """
 
     name: str
@@ -37,14 +39,27 @@ class Evaluator:
     counts: Callable[[Score], Counts | None]
     highest: Callable[[Score], Counts | None]
     needs: tuple[str, ...]
+    judge: votes.Judge | None = None
+    events: Callable[[Sequence[bool]], dict[str, tuple[bool, ...]]] | None = None
 
 
 EVALUATORS = {
     "close": Evaluator(
         "close", close.METRICS, close.score, close.counts, close.highest, ("key", "instruction_id_list", "kwargs")
     ),
-    "open": Evaluator("open", open_ended.METRICS, open_ended.score, open_ended.counts, open_ended.counts, ()),
-    "adjust": Evaluator("adjust", adjust.METRICS, adjust.score, adjust.counts, adjust.counts, ()),
+    "open": Evaluator(
+        "open",
+        open_ended.METRICS,
+        open_ended.score,
+        open_ended.counts,
+        open_ended.counts,
+        (),
+        open_ended.judgement,
+        open_ended.events,
+    ),
+    "adjust": Evaluator(
+        "adjust", adjust.METRICS, adjust.score, adjust.counts, adjust.counts, (), adjust.judgement, adjust.events
+    ),
 }
 
 

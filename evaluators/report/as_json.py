@@ -9,6 +9,7 @@ from typing import Any
 from data.records import Cell
 from evaluators.count import FileResult
 from evaluators.report import rows
+from evaluators.stats import Estimate
 from evaluators.tally import Ratio, Tally
 
 
@@ -41,12 +42,38 @@ def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
             "ties": tally.ties,
             "replaced": result.replaced,
         }
+    if result.panel:
+        shown["panel"] = {
+            "judges": {name: _judge(judge) for name, judge in result.panel.items()},
+            "agreement": None if result.agreement is None else alpha(result.agreement),
+        }
     if by_instruction and result.suite.evaluator == "close":
         shown["by_instruction"] = {
             instruction: {"strict": _ratio(strict), "loose": _ratio(loose)}
             for instruction, (strict, loose) in sorted(tally.by_instruction.items())
         }
     return shown
+
+
+def estimate(number: Estimate) -> dict[str, Any]:
+    """Return a number with its interval, as all commands write it."""
+    ci95 = None if number.ci95 is None else list(number.ci95)
+    return {"value": number.value, "ci95": ci95, "n": number.n, "method": number.method}
+
+
+def alpha(number: Estimate) -> dict[str, Any]:
+    """Return a coefficient of agreement, as all commands write it."""
+    return {"name": "Krippendorff's alpha", **estimate(number)}
+
+
+def _judge(tally: Tally) -> dict[str, Any]:
+    return {
+        "n_scored": tally.n_scored,
+        "metrics": _metrics(tally),
+        "unscored": dict(tally.unscored),
+        "invalid_votes": tally.invalid_votes,
+        "ties": tally.ties,
+    }
 
 
 def _metrics(tally: Tally) -> dict[str, Any]:

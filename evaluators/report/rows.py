@@ -11,7 +11,9 @@ from typing import Any
 from data.errors import DataError
 from data.manifest import read as read_manifest
 from data.records import Cell
+from evaluators import stats
 from evaluators.count import FileResult
+from evaluators.stats import Estimate
 from evaluators.tally import Ratio
 
 # Header -> the metrics that may stand under it; the published table's headline numbers come first.
@@ -43,7 +45,7 @@ class Table:
 
 
 def result_table(results: Sequence[FileResult]) -> Table:
-    """Return one row a file, and a second one where the reference's lookup by prompt text matters.
+    """Return one row a file, below it the reference's second row where its lookup by prompt text matters, or the panel.
 
     Values are percent; where something is undecided, a second line holds their bounds.
     """
@@ -56,6 +58,8 @@ def result_table(results: Sequence[FileResult]) -> Table:
             own = result.own_responses
             names = ["", f"  own responses ({result.touched} touched)", ""]
             lines.append(([*names, str(own.n_items), str(own.n_scored)], own.cells()))
+        for judge, tally in result.panel.items():
+            lines.append((["", f"  {judge}", "", str(tally.n_items), str(tally.n_scored)], tally.cells()))
     used = [
         header
         for header, metrics in COLUMNS.items()
@@ -99,6 +103,13 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
         if judges:
             found.append(f"{suite}: judged by {'; '.join(judges)}.")
+    for result in results:
+        if result.panel:
+            tie = "goes to the first judge" if result.profile == "reference" else "is NO"
+            found.append(
+                f"{result.path.name}: the vote of a panel of {len(result.panel)}, one ballot a judge, a tie {tie}; the "
+                f"rows below are its judges alone. Krippendorff's alpha among them: {_one_line(result.agreement)}."
+            )
     if any(result.own_responses for result in results):
         found.append(
             "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
@@ -145,6 +156,40 @@ def _shown(cell: Cell | None) -> str:
 
 def _ratio(ratio: Ratio) -> str:
     return _percent(ratio.value, ratio.bounds)
+
+
+def percent_with_interval(number: Estimate) -> str:
+    """Return a fraction as percent, and its 95 % interval on a second line."""
+    if number.value is None:
+        return "–"
+    interval = "" if number.ci95 is None else f"\n{100 * number.ci95[0]:.1f}–{100 * number.ci95[1]:.1f}"
+    return f"{100 * number.value:.2f}{interval}"
+
+
+def with_interval(number: Estimate) -> str:
+    """Return a coefficient, and its 95 % interval on a second line."""
+    if number.value is None:
+        return "–"
+    interval = "" if number.ci95 is None else f"\n{_signed(number.ci95[0])}–{_signed(number.ci95[1])}"
+    return f"{_signed(number.value)}{interval}"
+
+
+def methods_note(numbers: Iterable[Estimate]) -> str:
+    """Return how the intervals of these numbers were made, in one line."""
+    methods = dict.fromkeys(number.method for number in numbers if number.method is not None)
+    shown = [f"{method} ({stats.DETAILS[method]})" if method in stats.DETAILS else method for method in methods]
+    return f"95 % intervals: {'; '.join(shown) or 'none'}."
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _one_line(number: Estimate | None) -> str:
+    if number is None or number.value is None:
+        return "unknown, since no two of them gave verdicts that could differ"
+    interval = "" if number.ci95 is None else f" [{_signed(number.ci95[0])}–{_signed(number.ci95[1])}]"
+    return f"{_signed(number.value)}{interval} ({number.n} questions)"
 
 
 def _percent(value: float | None, bounds: tuple[float, float]) -> str:
