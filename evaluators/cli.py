@@ -97,9 +97,7 @@ def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
         if arguments.results is not None:
             raise UsageError("--src_file and --results exclude each other")
         files = [Path(name) for name in arguments.src_file]
-        if arguments.evaluator is not None:
-            return [(path, suite_named(arguments.evaluator)) for path in files]
-        return [(path, _suite_of(path)) for path in files]
+        return [(path, suite_of(path, arguments.evaluator)) for path in files]
     folder = Path(arguments.results or DEFAULT_RESULTS)
     if not folder.is_dir():
         raise DataError("no such folder of results; run python inference.py first", path=folder)
@@ -115,7 +113,14 @@ def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
     return chosen
 
 
-def _suite_of(path: Path) -> Suite:
+def suite_of(path: Path, evaluator: str | None) -> Suite:
+    """Return the subset that a file is counted as: the one that was named, or else the one that its name tells.
+
+    Raises:
+        UsageError: there is no such subset, or the name does not tell.
+    """
+    if evaluator is not None:
+        return suite_named(evaluator)
     kind = file_kind(path)
     if kind is None:
         raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open or adjust")

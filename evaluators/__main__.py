@@ -1,0 +1,99 @@
+"""The commands beside `evaluate.py` that are about counting: `python -m evaluators COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from data import jsonl
+from data.errors import UsageError, guarded
+from data.flags import FlagParser
+from evaluators import PROFILES
+
+FORMATS = ("table", "json", "markdown")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0, 2 (bad input), 130 (stopped)."""
+    arguments = _parser().parse_args(argv)
+    return guarded(lambda: int(arguments.command(arguments)), _say)
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from evaluators.calibrate import calibrate
+    from evaluators.cli import suite_of
+    from evaluators.report import calibration
+
+    judged = Path(arguments.src_file)
+    inputs = [Path(arguments.gold), judged, *([Path(arguments.benchmark)] if arguments.benchmark else [])]
+    _refuse_own_input(inputs, arguments.output_file)
+    result = calibrate(
+        Path(arguments.gold),
+        judged,
+        suite_of(judged, arguments.evaluator),
+        arguments.profile,
+        benchmark=None if arguments.benchmark is None else Path(arguments.benchmark),
+    )
+    if arguments.format == "json":
+        return _write(calibration.for_json(result), arguments)
+    return _write(calibration.for_reading(result, arguments.format, _terminal_width(arguments)), arguments)
+
+
+def _write(text: str, arguments: argparse.Namespace) -> int:
+    if arguments.output_file is not None:
+        jsonl.rewrite(Path(arguments.output_file), [text.encode("utf-8")])
+    else:
+        print(text, end="")  # noqa: T201  # stdout is for results
+    return 0
+
+
+def _refuse_own_input(inputs: Sequence[Path], output: str | None) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        UsageError: the output is one of the inputs.
+    """
+    if output is not None and Path(output).resolve() in {path.resolve() for path in inputs}:
+        raise UsageError(f"--output_file {output} would overwrite a file that is read here; name another one")
+
+
+def _terminal_width(arguments: argparse.Namespace) -> int | None:
+    """Return the terminal's width in columns; None where the result goes to a file or a pipe."""
+    if arguments.output_file is not None or sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = FlagParser(prog="-m evaluators", description="What the counted numbers are worth.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="how far a judge can be trusted",
+        description="Compare a judged file with gold verdicts on the same answers: error rates by question kind, "
+        "agreement, and the score with the judge's errors taken out (docs/calibration.md).",
+    )
+    calibrate.add_argument("--gold", required=True, metavar="FILE", help="gold verdicts, one item a line")
+    calibrate.add_argument("--src_file", "--input_file", required=True, metavar="FILE", help="the judged file")
+    calibrate.add_argument("--benchmark", metavar="FILE", help="correct the score of this judged file instead")
+    calibrate.add_argument("--evaluator", help="open or adjust (default: told from the judged file's name)")
+    calibrate.add_argument("--profile", choices=PROFILES, default="reference", help="how replies are read and counted")
+    _add_output(calibrate)
+    calibrate.set_defaults(command=_calibrate)
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=FORMATS, default="table", help="form of the result")
+    parser.add_argument("--output_file", metavar="FILE", help="write the result here instead of to the terminal")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
