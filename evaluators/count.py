@@ -136,16 +136,19 @@ def count_file(
             if not is_own:
                 result.touched += 1
                 counted = evaluator.score(item.id, fields, profile)
-        result.tally.add(counted, instructions)
+        cluster = cluster_of(item, line)
+        # Items that the reference judges by one response stand or fall together, whatever their keys are.
+        shared = ("prompt", _digest(item.prompt)) if _digest(item.prompt) in known.repeated else cluster
+        result.tally.add(counted, instructions, cluster=shared)
         if result.own_responses is not None:
-            result.own_responses.add(own, instructions)
+            result.own_responses.add(own, instructions, cluster=cluster)
         if suite.data_type is not None:
             result.judges.update(judges_of(item.fields))
         for name, tally in result.panel.items():
-            tally.add(evaluator.score(item.id, votes.of_judge(item.fields, name), profile))
+            tally.add(evaluator.score(item.id, votes.of_judge(item.fields, name), profile), cluster=cluster)
         if result.panel and evaluator.judge is not None:
             judgements = [evaluator.judge(votes.of_judge(item.fields, name), profile) for name in result.panel]
-            agreement.add_judges(cluster_of(item, line), judgements)
+            agreement.add_judges(cluster, judgements)
         if detail is not None:
             detail(_detail(counted, item, evaluator, profile))
     if result.panel:

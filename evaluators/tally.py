@@ -1,18 +1,21 @@
 """Adding scores up: from the marks of single items to the numbers of a table.
 
-Rules: docs/closed-rules.md section 7, docs/open-adjust.md section 6. Only running sums are kept, so a file of any
-length is counted in the same memory.
+Rules: docs/closed-rules.md section 7, docs/open-adjust.md section 6. Kept are running sums, and for the intervals some
+hundred bytes an item.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from data.records import Cell, ItemId, Mark, Score
-from evaluators import adjust, close, votes
+from evaluators import adjust, close, stats, votes
 from evaluators import open as open_ended
 
 Counts = dict[str, tuple[int, int]]
@@ -78,9 +81,15 @@ class Ratio:
     n: int = 0
     highest: int = 0
     n_all: int = 0
+    _clusters: array[int] = field(default_factory=lambda: array("I"), init=False, repr=False)
+    _mets: array[int] = field(default_factory=lambda: array("I"), init=False, repr=False)
+    _counts: array[int] = field(default_factory=lambda: array("I"), init=False, repr=False)
 
-    def add(self, met: int, n: int, highest: int) -> None:
-        """Count a scored item."""
+    def add(self, met: int, n: int, highest: int, cluster: int) -> None:
+        """Count a scored item; `cluster` is the number of its request, 0 for the first."""
+        self._clusters.append(cluster)
+        self._mets.append(met)
+        self._counts.append(n)
         self.met += met
         self.n += n
         self.highest += highest
@@ -100,6 +109,18 @@ class Ratio:
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and the highest value it could have."""
         return (self.met / self.n_all, self.highest / self.n_all) if self.n_all else (0.0, 1.0)
+
+    def by_cluster(self) -> tuple[stats.Array, stats.Array]:
+        """Return what was met and of how many, per cluster."""
+        if not self._clusters:
+            return np.zeros(0), np.zeros(0)
+        clusters = np.asarray(self._clusters)
+        met, n = (np.bincount(clusters, np.asarray(column)) for column in (self._mets, self._counts))
+        return met.astype(np.float64), n.astype(np.float64)
+
+    def estimate(self) -> stats.Estimate:
+        """Return the fraction with its 95 % interval."""
+        return stats.proportion(*self.by_cluster())
 
 
 @dataclass(slots=True)
@@ -127,12 +148,22 @@ class Tally:
     unscored: Counter[str] = field(default_factory=Counter)
     invalid_votes: int = 0
     ties: int = 0
+    _clusters: dict[object, int] = field(default_factory=dict, init=False, repr=False)
+    _cells: dict[str, Cell] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.ratios = {metric: Ratio() for metric in self.evaluator.metrics}
 
-    def add(self, score: Score, instructions: list[str] | None = None) -> None:
-        """Count one item in; `instructions` names its marks where the evaluator is `close`."""
+    def add(self, score: Score, instructions: list[str] | None = None, *, cluster: object = None) -> None:
+        """Count one item in.
+
+        Args:
+            score: its score.
+            instructions: names of its marks, where the evaluator is `close`.
+            cluster: what it shares with the other renderings of its request; None for an item that stands alone.
+        """
+        place = self._clusters.setdefault(("alone", self.n_items) if cluster is None else cluster, len(self._clusters))
+        self._cells = None
         self.n_items += 1
         self.invalid_votes += score.invalid_votes
         self.ties += len(score.ties)
@@ -151,25 +182,25 @@ class Tally:
             raise ValueError("a scored item has counts")
         for metric, ratio in self.ratios.items():
             met, n = counts[metric]
-            ratio.add(met, n, highest[metric][0])
+            ratio.add(met, n, highest[metric][0], place)
         if instructions is None:
             self.flags.update(mark.flag for marks in score.marks.values() for mark in marks if mark.flag)
             return
         for instruction, strict, loose in zip(instructions, score.marks["strict"], score.marks["loose"], strict=True):
             self.flags.update({flag for flag in (strict.flag, loose.flag) if flag})
             for ratio, mark in zip(self._of_instruction(instruction), (strict, loose), strict=True):
-                ratio.add(mark.met, 1, _could_be_met(mark))
+                ratio.add(mark.met, 1, _could_be_met(mark), place)
 
     def cells(self) -> dict[str, Cell]:
         """Return the table's numbers, in its order; for `close` with the means of strict and loose."""
-        unscored = self.n_items - self.n_scored
-        cells = {
-            metric: Cell(metric, ratio.value, ratio.n, unscored, ratio.bounds) for metric, ratio in self.ratios.items()
-        }
-        if self.evaluator.name == "close":
-            for level in ("prompt", "instruction"):
-                cells[f"mean-{level}"] = _mean(f"mean-{level}", cells[f"strict-{level}"], cells[f"loose-{level}"])
-        return cells
+        if self._cells is None:
+            unscored = self.n_items - self.n_scored
+            self._cells = {metric: _cell(metric, ratio, unscored) for metric, ratio in self.ratios.items()}
+            if self.evaluator.name == "close":
+                for level in ("prompt", "instruction"):
+                    strict, loose = self.ratios[f"strict-{level}"], self.ratios[f"loose-{level}"]
+                    self._cells[f"mean-{level}"] = _mean(f"mean-{level}", strict, loose, unscored)
+        return self._cells
 
     def _of_instruction(self, instruction: str) -> tuple[Ratio, Ratio]:
         return self.by_instruction.setdefault(instruction, (Ratio(), Ratio()))
@@ -179,7 +210,14 @@ def _could_be_met(mark: Mark) -> bool:
     return mark.met or mark.flag == "invalid"
 
 
-def _mean(metric: str, strict: Cell, loose: Cell) -> Cell:
+def _cell(metric: str, ratio: Ratio, unscored: int) -> Cell:
+    found = ratio.estimate()
+    return Cell(metric, ratio.value, ratio.n, unscored, ratio.bounds, found.ci95, found.method)
+
+
+def _mean(metric: str, strict: Ratio, loose: Ratio, unscored: int) -> Cell:
     value = None if strict.value is None or loose.value is None else (strict.value + loose.value) / 2
     low, high = ((one + other) / 2 for one, other in zip(strict.bounds, loose.bounds, strict=True))
-    return Cell(metric, value, strict.n, strict.unscored, (low, high))
+    (met_strict, n), (met_loose, _) = strict.by_cluster(), loose.by_cluster()
+    found = stats.proportion((met_strict + met_loose) / 2, n)
+    return Cell(metric, value, strict.n, unscored, (low, high), found.ci95, found.method)

@@ -82,8 +82,8 @@ def _metrics(tally: Tally) -> dict[str, Any]:
 
 def _cell(cell: Cell) -> dict[str, Any]:
     ci95 = None if cell.ci95 is None else list(cell.ci95)
-    return {"value": cell.value, "n": cell.n, "bounds": list(cell.bounds), "ci95": ci95}
+    return {"value": cell.value, "n": cell.n, "bounds": list(cell.bounds), "ci95": ci95, "method": cell.method}
 
 
 def _ratio(ratio: Ratio) -> dict[str, Any]:
-    return {"value": ratio.value, "n": ratio.n, "bounds": list(ratio.bounds)}
+    return {**estimate(ratio.estimate()), "bounds": list(ratio.bounds)}

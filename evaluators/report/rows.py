@@ -47,7 +47,7 @@ class Table:
 def result_table(results: Sequence[FileResult]) -> Table:
     """Return one row a file, below it the reference's second row where its lookup by prompt text matters, or the panel.
 
-    Values are percent; where something is undecided, a second line holds their bounds.
+    Values are percent, with their 95 % interval on a second line and, where something is undecided, bounds on a third.
     """
     lines: list[tuple[list[str], dict[str, Cell]]] = []
     for result in results:
@@ -129,6 +129,15 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     replaced = sum(result.replaced for result in results)
     if replaced:
         found.append(f"{replaced} lines are gradings of an item that a later line grades again; the later one counts.")
+    tallies = [
+        tally
+        for result in results
+        if result.judged
+        for tally in (result.tally, result.own_responses, *result.panel.values())
+        if tally is not None
+    ]
+    if tallies:
+        found.append(methods_note(cell for tally in tallies for cell in tally.cells().values()))
     if not all(result.judged for result in results):
         found.append("Not judged: run python api_judge.py on the file first.")
     return found
@@ -149,16 +158,14 @@ def _names(result: FileResult) -> list[str]:
 
 
 def _shown(cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    return _percent(cell.value, cell.bounds)
+    return "" if cell is None else percent_with_interval(cell) + _bounds(cell.bounds)
 
 
 def _ratio(ratio: Ratio) -> str:
-    return _percent(ratio.value, ratio.bounds)
+    return percent_with_interval(ratio.estimate()) + _bounds(ratio.bounds)
 
 
-def percent_with_interval(number: Estimate) -> str:
+def percent_with_interval(number: Estimate | Cell) -> str:
     """Return a fraction as percent, and its 95 % interval on a second line."""
     if number.value is None:
         return "–"
@@ -174,7 +181,7 @@ def with_interval(number: Estimate) -> str:
     return f"{_signed(number.value)}{interval}"
 
 
-def methods_note(numbers: Iterable[Estimate]) -> str:
+def methods_note(numbers: Iterable[Estimate | Cell]) -> str:
     """Return how the intervals of these numbers were made, in one line."""
     methods = dict.fromkeys(number.method for number in numbers if number.method is not None)
     shown = [f"{method} ({stats.DETAILS[method]})" if method in stats.DETAILS else method for method in methods]
@@ -192,10 +199,9 @@ def _one_line(number: Estimate | None) -> str:
     return f"{_signed(number.value)}{interval} ({number.n} questions)"
 
 
-def _percent(value: float | None, bounds: tuple[float, float]) -> str:
-    text = "–" if value is None else f"{100 * value:.2f}"
+def _bounds(bounds: tuple[float, float]) -> str:
     low, high = bounds
-    return text if low == high else f"{text}\n[{100 * low:.1f}–{100 * high:.1f}]"
+    return "" if low == high else f"\n[{100 * low:.1f}–{100 * high:.1f}]"
 
 
 def _run_notes(results: Iterable[FileResult]) -> list[str]:

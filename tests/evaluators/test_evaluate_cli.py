@@ -89,7 +89,13 @@ def test_json_has_the_documented_form(run_folder: Path, capsys: pytest.CaptureFi
         "mean-instruction",
     ]
     own = file["own_responses"]["metrics"]["strict-prompt"]
-    assert own == {"value": 1.0, "n": 1, "bounds": [0.5, 1.0], "ci95": None}
+    assert own == {
+        "value": 1.0,
+        "n": 1,
+        "bounds": [0.5, 1.0],
+        "ci95": [pytest.approx(0.2065, abs=5e-5), 1.0],
+        "method": "Wilson",
+    }
 
 
 @pytest.mark.parametrize(
@@ -151,7 +157,7 @@ def test_markdown_is_escaped(tmp_path: Path, write_jsonl: Write, capsys: pytest.
     text = output(capsys, "--src_file", path, "--format", "markdown")
     assert "&lt;b>x\\|y&lt;/b> # head" in text
     assert "<b>" not in text
-    assert "| open | standard | en | 1 | 1 | 100.00 | 100.00 |" in text
+    assert "| open | standard | en | 1 | 1 | 100.00 20.7–100.0 | 100.00 20.7–100.0 |" in text
 
 
 def test_control_characters_do_not_reach_the_terminal(
