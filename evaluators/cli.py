@@ -40,6 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 detail=detail,
                 advance=advance,
                 unjudged_is_an_error=arguments.src_file is not None,
+                keep_outcomes=len(files) > 1 and suite.evaluator == "close",
             )
             results.append(result)
     text = _text(results, arguments)
@@ -69,14 +70,17 @@ def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None
 
 def _text(results: list[Any], arguments: argparse.Namespace) -> str:
     from evaluators.report import as_json, rows, table
+    from evaluators.robustness import robustness
 
     by_instruction = arguments.by == "instruction"
+    variants = robustness(results, arguments.join, kinds=by_instruction)
     if arguments.format == "json":
-        return as_json.for_json(results, by_instruction=by_instruction)
-    tables = [rows.result_table(results)]
-    if by_instruction and (table_by_instruction := rows.instruction_table(results)).rows:
-        tables.append(table_by_instruction)
-    title, notes = rows.title(results), rows.notes(results)
+        return as_json.for_json(results, variants, by_instruction=by_instruction)
+    tables = [rows.result_table(results), rows.robustness_table(variants)]
+    if by_instruction:
+        tables += [rows.instruction_table(results), rows.robustness_by_instruction(variants)]
+    tables = [shown for shown in tables if shown.rows]
+    title, notes = rows.title(results), rows.notes(results) + rows.robustness_notes(variants)
     if arguments.format == "markdown":
         return table.for_markdown(title, tables, notes)
     return table.for_terminal(title, tables, notes, width=_terminal_width(arguments))
@@ -174,4 +178,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output_file", metavar="FILE", help="write the result here instead of to the terminal")
     parser.add_argument("--details", metavar="FILE", help="write one JSON line an item: each verdict with its reason")
     parser.add_argument("--by", choices=("instruction",), help="add a table by instruction kind")
+    parser.add_argument(
+        "--join",
+        choices=("key", "prompt"),
+        default="key",
+        help="what joins a variant's items to the standard rendering",
+    )
     return parser

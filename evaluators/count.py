@@ -19,6 +19,7 @@ from data.records import Item, Mark, Score
 from data.suites import FileKind, Suite, file_kind
 from evaluators import rules, votes
 from evaluators.agreement import Agreement
+from evaluators.outcomes import Outcome
 from evaluators.stats import Estimate
 from evaluators.tally import EVALUATORS, Evaluator, Tally
 
@@ -40,6 +41,7 @@ class FileResult:
         judged: whether the file holds what its evaluator needs; False only in a run that is not judged yet.
         panel: of a file that a panel judged: each judge's own sums, by name; `tally` is the panel's vote then.
         agreement: Krippendorff's alpha among the judges of a panel; None without one.
+        outcomes: how each item came out by its own response; empty unless they were asked for.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class FileResult:
     judged: bool = True
     panel: dict[str, Tally] = field(default_factory=dict)
     agreement: Estimate | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -89,6 +92,7 @@ def count_file(
     detail: Callable[[dict[str, Any]], None] | None = None,
     advance: Callable[[], None] = lambda: None,
     unjudged_is_an_error: bool = True,
+    keep_outcomes: bool = False,
 ) -> FileResult:
     """Count one file of responses.
 
@@ -99,6 +103,7 @@ def count_file(
         detail: is handed one object an item, with every mark and its reason.
         advance: is called once an item.
         unjudged_is_an_error: refuse a file that no grader has seen; otherwise its result says so.
+        keep_outcomes: keep how each item came out, for comparing files; some hundred bytes an item.
 
     Raises:
         DataError: the file or a line is not what the evaluator needs.
@@ -149,11 +154,19 @@ def count_file(
         if result.panel and evaluator.judge is not None:
             judgements = [evaluator.judge(votes.of_judge(item.fields, name), profile) for name in result.panel]
             agreement.add_judges(cluster, judgements)
+        if keep_outcomes:
+            result.outcomes.append(_outcome(item, own))
         if detail is not None:
             detail(_detail(counted, item, evaluator, profile))
     if result.panel:
         result.agreement = agreement.alpha()
     return result
+
+
+def _outcome(item: Item, own: Score) -> Outcome:
+    marks = {name: tuple(mark.met for mark in marks) for name, marks in own.marks.items()}
+    kinds = tuple(map(str, item.fields.get("instruction_id_list", ())))
+    return Outcome(item.id.key, item.id.audio, _digest(item.prompt), kinds, marks)
 
 
 def cluster_of(item: Item, line: jsonl.Line) -> object:

@@ -178,11 +178,13 @@ class Pairs:
     """Pairs of verdicts on the same things, added up per cluster.
 
     Attributes:
+        kept: pairs of which both verdicts are met.
         broke: pairs whose first verdict is met and whose second is not.
         mended: pairs whose second verdict is met and whose first is not.
         n: all pairs.
     """
 
+    kept: Array
     broke: Array
     mended: Array
     n: Array
@@ -193,6 +195,8 @@ class Difference:
     """What a change did, from pairs.
 
     Attributes:
+        first: share of the first verdicts that are met.
+        second: share of the second verdicts that are met.
         value: second share minus first share.
         ci95: its 95 % interval.
         method: how that was made.
@@ -205,6 +209,8 @@ class Difference:
             changed.
     """
 
+    first: float
+    second: float
     value: float
     ci95: tuple[float, float]
     method: str
@@ -224,12 +230,12 @@ def difference(pairs: Pairs) -> Difference | None:
     correlation out only where both are small: Newcombe 1998, Statistics in Medicine 17:2635-2650, and Zou and Donner
     2008, Statistics in Medicine 27:1693-1702.
     """
-    kept = pairs.n > 0
-    broke, mended, n = pairs.broke[kept], pairs.mended[kept], pairs.n[kept]
+    paired = pairs.n > 0
+    broke, mended, n = pairs.broke[paired], pairs.mended[paired], pairs.n[paired]
     if not n.size:
         return None
     total = float(n.sum())
-    lost, won = float(broke.sum()) / total, float(mended.sum()) / total
+    both, lost, won = (float(column.sum()) / total for column in (pairs.kept, broke, mended))
     value = won - lost
     interval = cluster_bootstrap(np.column_stack([mended - broke, n]), _ratio)
     method = BOOTSTRAP
@@ -243,37 +249,54 @@ def difference(pairs: Pairs) -> Difference | None:
     p, test = mcnemar(broke, mended)
     error = math.sqrt(_clustered_variance(mended - broke - value * n)) / total
     detectable = (Z + normal_quantile(0.8)) * error if 0 < error < math.inf else None
-    return Difference(value, interval, method, lost, won, round(total), p, test, detectable)
+    return Difference(both + lost, both + won, value, interval, method, lost, won, round(total), p, test, detectable)
 
 
 EXACT_MCNEMAR = "exact McNemar"
+SIGN_FLIPS = "all sign flips of clusters"
 CLUSTERED_MCNEMAR = "McNemar for clusters"
+FEW_CHANGES = 14
+"""Up to this many clusters that changed, all 2^14 ways in which they could have are gone through."""
 
 
 def mcnemar(broke: Array, mended: Array) -> tuple[float, str]:
     """Return the p-value of no difference, and the test's name.
 
-    Where no cluster holds more than one changed pair, McNemar's test in its exact form; otherwise Obuchowski's form for
-    clusters.
+    Where no cluster holds more than one changed pair, McNemar's test in its exact form. Otherwise Obuchowski's form for
+    clusters; or, where few clusters changed and its chi-square is too generous, the exact test of flipping every
+    cluster's sign, which is McNemar's again where clusters are single pairs.
 
     Args:
         broke: per cluster, pairs met first only.
         mended: per cluster, pairs met second only.
 
-    Source: McNemar 1947, Psychometrika 12:153-157; Obuchowski 1998, Statistics in Medicine 17:1495-1507, as simplified
-    by Yang, Sun and Hardin 2010, Biometrical Journal 52:638-652.
+    Source: McNemar 1947, Psychometrika 12:153-157; Obuchowski 1998 (see `obuchowski`); Fisher 1935, The Design of
+    Experiments, section 21, for sign flips.
     """
-    from scipy.stats import binomtest, chi2
+    from scipy.stats import binomtest, chi2, permutation_test
 
     changed = broke + mended
     if bool(np.all((changed == 0) | ((changed == 1) & ((broke == 0) | (mended == 0))))):
         count = round(float(changed.sum()))
         return (float(binomtest(round(float(broke.sum())), count).pvalue) if count else 1.0), EXACT_MCNEMAR
+    change = (mended - broke)[mended != broke]
+    if change.size > FEW_CHANGES:
+        return float(chi2.sf(obuchowski(broke, mended), 1)), CLUSTERED_MCNEMAR
+    if change.size < 2:
+        return 1.0, SIGN_FLIPS
+    flips = permutation_test((change,), np.sum, permutation_type="samples", n_resamples=np.inf, vectorized=True)
+    return min(float(flips.pvalue), 1.0), SIGN_FLIPS
+
+
+def obuchowski(broke: Array, mended: Array) -> float:
+    """Return the chi-square statistic, of one degree of freedom, of clustered pairs.
+
+    Source: Obuchowski 1998, Statistics in Medicine 17:1495-1507, as simplified by Yang, Sun and Hardin 2010,
+    Biometrical Journal 52:638-652.
+    """
     change = mended - broke
     squares = float(change @ change)
-    clusters = change.size
-    statistic = (clusters - 1) / clusters * float(change.sum()) ** 2 / squares if squares else 0.0
-    return float(chi2.sf(statistic, 1)), CLUSTERED_MCNEMAR
+    return (change.size - 1) / change.size * float(change.sum()) ** 2 / squares if squares else 0.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,14 +9,20 @@ from typing import Any
 from data.records import Cell
 from evaluators.count import FileResult
 from evaluators.report import rows
-from evaluators.stats import Estimate
+from evaluators.robustness import VariantResult
+from evaluators.stats import Difference, Estimate
 from evaluators.tally import Ratio, Tally
 
 
-def for_json(results: Sequence[FileResult], *, by_instruction: bool) -> str:
-    """Return `{"profile", "files": [...]}`, with a final line feed."""
-    files = [_file(result, by_instruction=by_instruction) for result in results]
-    return json.dumps({"profile": results[0].profile, "files": files}, indent=2) + "\n"
+def for_json(results: Sequence[FileResult], variants: Sequence[VariantResult], *, by_instruction: bool) -> str:
+    """Return `{"profile", "files"}`, with `"robustness"` where there are variants, and a final line feed."""
+    shown: dict[str, Any] = {
+        "profile": results[0].profile,
+        "files": [_file(result, by_instruction=by_instruction) for result in results],
+    }
+    if variants:
+        shown["robustness"] = [_variant(variant, by_instruction=by_instruction) for variant in variants]
+    return json.dumps(shown, indent=2) + "\n"
 
 
 def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
@@ -59,6 +65,44 @@ def estimate(number: Estimate) -> dict[str, Any]:
     """Return a number with its interval, as all commands write it."""
     ci95 = None if number.ci95 is None else list(number.ci95)
     return {"value": number.value, "ci95": ci95, "n": number.n, "method": number.method}
+
+
+def difference(change: Difference) -> dict[str, Any]:
+    """Return a paired difference, as all commands write it."""
+    return {
+        "first": change.first,
+        "second": change.second,
+        "difference": change.value,
+        "ci95": list(change.ci95),
+        "method": change.method,
+        "broke": change.broke,
+        "mended": change.mended,
+        "n": change.n,
+        "p": change.p,
+        "test": change.test,
+        "detectable": change.detectable,
+    }
+
+
+def _variant(variant: VariantResult, *, by_instruction: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "file": variant.result.path.name,
+        "variant": variant.result.kind.variant if variant.result.kind else None,
+        "lang": variant.result.kind.lang if variant.result.kind else None,
+        "joined_by": variant.by,
+        "n_items": variant.items,
+        "n_joined": variant.joined,
+        "coverage": variant.coverage,
+        "refused": variant.refused,
+        "unscored": variant.unscored,
+        "metrics": {
+            metric: {**difference(change.difference), "p_holm": change.p_family}
+            for metric, change in variant.changes.items()
+        },
+    }
+    if by_instruction:
+        shown["by_instruction"] = {kind: difference(change) for kind, change in variant.kinds.items()}
+    return shown
 
 
 def alpha(number: Estimate) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from data.manifest import read as read_manifest
 from data.records import Cell
 from evaluators import stats
 from evaluators.count import FileResult
-from evaluators.stats import Estimate
+from evaluators.robustness import VariantResult
+from evaluators.stats import Difference, Estimate
 from evaluators.tally import Ratio
 
 # Header -> the metrics that may stand under it; the published table's headline numbers come first.
@@ -79,6 +80,78 @@ def instruction_table(results: Sequence[FileResult]) -> Table:
         for instruction, (strict, loose) in sorted(result.tally.by_instruction.items()):
             rows.append([*_names(result), instruction, str(strict.n), _ratio(strict), _ratio(loose)])
     return Table(["subset", "variant", "lang", "instruction", "n", "strict", "loose"], rows, 4)
+
+
+LEVELS = {"P.": "mean-prompt", "I.": "mean-instruction"}
+SIGNIFICANT = 0.05
+
+
+def robustness_table(variants: Sequence[VariantResult]) -> Table:
+    """Return one row a variant: how far it is from the standard rendering, and what broke and was mended."""
+    lines = []
+    for variant in variants:
+        line = [*_names(variant.result)[1:], f"{variant.joined} ({100 * variant.coverage:.0f} %)"]
+        for metric in LEVELS.values():
+            change = variant.changes.get(metric)
+            star = "*" if change is not None and change.p_family < SIGNIFICANT else " "
+            line += ["–", "–"] if change is None else _change(change.difference, star)
+        lines.append(line)
+    heads = [f"{level} {head}" for level in LEVELS for head in ("change", "broke/mended")]
+    return Table(["variant", "lang", "joined", *heads], lines, 2)
+
+
+def robustness_by_instruction(variants: Sequence[VariantResult]) -> Table:
+    """Return one row an instruction kind of each variant; exploratory, so nothing is starred."""
+    lines = [
+        [*_names(variant.result)[1:], kind, str(change.n), *_change(change, "")]
+        for variant in variants
+        for kind, change in variant.kinds.items()
+    ]
+    return Table(["variant", "lang", "instruction", "n", "change", "broke/mended"], lines, 3)
+
+
+def robustness_notes(variants: Sequence[VariantResult]) -> list[str]:
+    """Return what a reader has to know to read the rows of the variants."""
+    differences = [change.difference for variant in variants for change in variant.changes.values()]
+    found = []
+    if differences:
+        found.append(
+            "Variants beside the standard rendering of the same requests, each item by its own response: change in "
+            "percentage points; broke: met there, not here; mended: the reverse. "
+            f"{significance_note(differences, 'variants of a language')}"
+        )
+    found += [
+        f"{variant.result.path.name}: joined by {variant.by}, {variant.joined} of {variant.items} items "
+        f"({100 * variant.coverage:.0f} % of both files) meet the same request there, too few to compare"
+        f"{'; --join prompt joins by text' if variant.by == 'key' else ''}."
+        for variant in variants
+        if variant.refused
+    ]
+    unscored = sum(variant.unscored for variant in variants)
+    if unscored:
+        found.append(f"{unscored} items of the variants are in no pair, since one side is unscored.")
+    return found
+
+
+def significance_note(differences: Sequence[Difference], family: str) -> str:
+    """Return what the stars and intervals of differences rest on."""
+    tests = " or ".join(dict.fromkeys(difference.test for difference in differences))
+    return (
+        f"* p < {SIGNIFICANT} by {tests}, with Holm's correction over the {family}; 95 % intervals: "
+        f"{_methods(difference.method for difference in differences)}."
+    )
+
+
+def _change(difference: Difference, star: str) -> list[str]:
+    low, high = difference.ci95
+    return [
+        f"{_points(difference.value)}{star}\n{_points(low)} to {_points(high)}",
+        f"{100 * difference.broke:.1f}/{100 * difference.mended:.1f}",
+    ]
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 def title(results: Sequence[FileResult]) -> str:
@@ -183,9 +256,13 @@ def with_interval(number: Estimate) -> str:
 
 def methods_note(numbers: Iterable[Estimate | Cell]) -> str:
     """Return how the intervals of these numbers were made, in one line."""
-    methods = dict.fromkeys(number.method for number in numbers if number.method is not None)
-    shown = [f"{method} ({stats.DETAILS[method]})" if method in stats.DETAILS else method for method in methods]
-    return f"95 % intervals: {'; '.join(shown) or 'none'}."
+    return f"95 % intervals: {_methods(number.method for number in numbers) or 'none'}."
+
+
+def _methods(methods: Iterable[str | None]) -> str:
+    """Return the different methods, each with what there is to know about it."""
+    shown = dict.fromkeys(method for method in methods if method is not None)
+    return "; ".join(f"{method} ({stats.DETAILS[method]})" if method in stats.DETAILS else method for method in shown)
 
 
 def _signed(value: float) -> str:

@@ -16,9 +16,10 @@ from evaluators.stats import Pairs
 
 scipy_stats = pytest.importorskip("scipy.stats")
 
-# Donner and Petryshen 1989, 29 psychiatrists: pairs that only the patient, and only the psychiatrist, said yes to.
+# Donner and Petryshen 1989, 29 psychiatrists: what only the patient, only the psychiatrist, and both said yes to.
 PATIENT_ONLY = [0, 1, 1, 1, 0, 3, 3, 3, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0]
 PSYCHIATRIST_ONLY = [4, 2, 3, 2, 1, 3, 0, 2, 2, 4, 2, 4, 3, 2, 1, 3, 1, 2, 0, 0, 0, 2, 1, 2, 2, 0, 0, 1, 1]
+BOTH = [1, 1, 3, 2, 2, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 1, 2, 1, 0, 2, 1, 0, 1, 0, 0, 0, 0, 1, 0]
 PATIENTS = [7, 6, 7, 6, 4, 6, 5, 8, 4, 7, 3, 6, 7, 6, 5, 4, 6, 5, 4, 3, 5, 4, 4, 2, 3, 2, 2, 3, 1]
 # Obuchowski 1998, 21 patients: glands that only PET, and only SPECT, called rightly.
 PET_ONLY = [0] * 8 + [1] + [0] * 12
@@ -157,17 +158,30 @@ def test_clustered_mcnemar_gives_the_published_statistics(
     first: list[int], second: list[int], statistic: float
 ) -> None:
     """Obuchowski's statistic for both data sets, as Durkalski et al. 2003 (Statistics in Medicine 22) report it."""
-    p, test = stats.mcnemar(array(*first), array(*second))
+    assert stats.obuchowski(array(*first), array(*second)) == pytest.approx(statistic, abs=0.005)
+
+
+def test_clustered_mcnemar_becomes_exact_where_few_clusters_changed() -> None:
+    """Many changed clusters are compared with the chi-square distribution, few by flipping all their signs."""
+    p, test = stats.mcnemar(array(*PATIENT_ONLY), array(*PSYCHIATRIST_ONLY))
     assert test == stats.CLUSTERED_MCNEMAR
-    assert scipy_stats.chi2.isf(p, 1) == pytest.approx(statistic, abs=0.005)
+    assert p == pytest.approx(scipy_stats.chi2.sf(7.19, 1), rel=0.01)
+    # Six patients changed, by 2, 1, 1, 2, 1 and -1: 10 of the 64 ways to give signs add up to 6 or more either way.
+    assert stats.mcnemar(array(*PET_ONLY), array(*SPECT_ONLY)) == (pytest.approx(10 / 64), stats.SIGN_FLIPS)
+    for broke, mended in ((4, 0), (7, 2), (1, 1), (1, 0)):
+        single = np.array([1.0] * broke + [0.0] * (mended + 10)), np.array([0.0] * broke + [1.0] * mended + [0.0] * 10)
+        exact, _ = stats.mcnemar(*single)
+        doubled, test = stats.mcnemar(*(2 * column for column in single))
+        assert (doubled, test) == (pytest.approx(exact), stats.SIGN_FLIPS)
 
 
 def test_difference_of_the_published_pairs() -> None:
     """The psychiatrists' data: 0.370 against 0.156 of 135 pairs changed, and the interval leaves 0 out."""
-    found = stats.difference(Pairs(array(*PATIENT_ONLY), array(*PSYCHIATRIST_ONLY), array(*PATIENTS)))
+    found = stats.difference(Pairs(array(*BOTH), array(*PATIENT_ONLY), array(*PSYCHIATRIST_ONLY), array(*PATIENTS)))
     assert found is not None
     assert (found.n, found.broke, found.mended) == (135, pytest.approx(21 / 135), pytest.approx(50 / 135))
-    assert found.value == pytest.approx(29 / 135)
+    assert found.value == pytest.approx(29 / 135) == found.second - found.first
+    assert found.first == pytest.approx(46 / 135)
     assert found.ci95[0] > 0
     assert found.method == stats.BOOTSTRAP
 
@@ -177,7 +191,7 @@ def test_difference_of_the_published_pairs() -> None:
 def test_differences_lie_inside_their_intervals_and_turn_round(rows: list[tuple[int, int, int]]) -> None:
     """Any pairs have a difference inside its interval, and exchanging the sides changes its sign only."""
     broke, mended, n = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-    there, back = stats.difference(Pairs(broke, mended, n)), stats.difference(Pairs(mended, broke, n))
+    there, back = (stats.difference(Pairs(np.zeros(n.size), *sides, n)) for sides in ((broke, mended), (mended, broke)))
     assert there is not None
     assert back is not None
     assert there.value == pytest.approx(there.mended - there.broke)
@@ -190,12 +204,12 @@ def test_differences_lie_inside_their_intervals_and_turn_round(rows: list[tuple[
 
 def test_pairs_that_never_change_still_have_an_interval() -> None:
     """No change in 250 pairs does not mean that none was possible: the interval is Wilson's for 0 of 250, both ways."""
-    found = stats.difference(Pairs(np.zeros(250), np.zeros(250), np.ones(250)))
+    found = stats.difference(Pairs(np.ones(250), np.zeros(250), np.zeros(250), np.ones(250)))
     assert found is not None
     high = stats.wilson(0, 250)[1]
     assert found.ci95 == pytest.approx((-high, high))
     assert (found.p, found.detectable, found.method) == (1.0, None, stats.DISCORDANT)
-    assert stats.difference(Pairs(array(), array(), array())) is None
+    assert stats.difference(Pairs(array(), array(), array(), array())) is None
 
 
 def test_detectable_difference_is_that_of_statsmodels() -> None:
@@ -203,7 +217,7 @@ def test_detectable_difference_is_that_of_statsmodels() -> None:
     power = pytest.importorskip("statsmodels.stats.power")
     generator = np.random.default_rng(6)
     change = generator.choice([-1.0, 0.0, 1.0], 300, p=[0.1, 0.75, 0.15])
-    found = stats.difference(Pairs((change < 0).astype(float), (change > 0).astype(float), np.ones(300)))
+    found = stats.difference(Pairs(np.zeros(300), *((change == way).astype(float) for way in (-1, 1)), np.ones(300)))
     assert found is not None
     effect = power.NormalIndPower().solve_power(nobs1=300, alpha=0.05, power=0.8, ratio=0)
     assert found.detectable == pytest.approx(effect * np.std(change, ddof=1), rel=1e-4)
