@@ -42,6 +42,25 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     return _write(calibration.for_reading(result, arguments.format, _terminal_width(arguments)), arguments)
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    from evaluators.compare import compare
+    from evaluators.report import comparison
+    from inference.responses import ADDED_FIELDS
+
+    runs = [Path(name) for name in arguments.runs]
+    baseline = runs[0] if arguments.baseline is None else Path(arguments.baseline)
+    others = [run for run in runs if run.resolve() != baseline.resolve()]
+    if not others or len({run.resolve() for run in runs}) < len(runs):
+        raise UsageError("a run cannot be compared with itself; name at least two different folders")
+    # What judges add stands in files that no run of inference.py has seen since.
+    added = ADDED_FIELDS | {"pred_score", "judge", "pred_scores", "judges"}
+    found = compare(baseline, others, arguments.profile, added_fields=added)
+    _refuse_own_input([path for one in found for path in (one.baseline.path, one.other.path)], arguments.output_file)
+    if arguments.format == "json":
+        return _write(comparison.for_json(found), arguments)
+    return _write(comparison.for_reading(found, arguments.format, _terminal_width(arguments)), arguments)
+
+
 def _write(text: str, arguments: argparse.Namespace) -> int:
     if arguments.output_file is not None:
         jsonl.rewrite(Path(arguments.output_file), [text.encode("utf-8")])
@@ -87,6 +106,17 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--profile", choices=PROFILES, default="reference", help="how replies are read and counted")
     _add_output(calibrate)
     calibrate.set_defaults(command=_calibrate)
+    compare = commands.add_parser(
+        "compare",
+        help="runs beside each other, item by item",
+        description="Compare runs over the same data: paired differences with intervals and tests, what broke and was "
+        "mended, and what the comparison could have found (docs/statistics.md).",
+    )
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, for example results/my-run")
+    compare.add_argument("--baseline", metavar="RUN", help="what the others are held against (default: the first run)")
+    compare.add_argument("--profile", choices=PROFILES, default="reference", help="published rules, or repaired")
+    _add_output(compare)
+    compare.set_defaults(command=_compare)
     return parser
 
 

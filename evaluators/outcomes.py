@@ -108,9 +108,10 @@ def join(
     """Pair the outcomes of two files.
 
     Items pair where `by` gives the same for both and both were asked for the same instructions: a key that stands for
-    another request in the other file joins nothing. Of two gradings of one item the later counts.
+    another request in the other file joins nothing, nor does an item for which it gives None. Of two gradings of one
+    item the later counts.
     """
-    here, there = (_by_request(outcomes, by) for outcomes in (first, second))
+    (here, others), (there, items) = (_by_request(outcomes, by) for outcomes in (first, second))
     groups: dict[Hashable, Group] = {}
     joined = unscored = paired_first = 0
     for request, seconds in there.items():
@@ -123,17 +124,21 @@ def join(
         unscored += len(seconds) - (len(scored) if firsts else 0)
         if firsts and scored:
             groups[request] = Group(cluster(firsts[0]), firsts, scored)
-    items, others = (sum(map(len, side.values())) for side in (there, here))
     coverage = min(joined / items if items else 0.0, paired_first / others if others else 0.0)
     return Join(tuple(groups.values()), joined, items, coverage, unscored, others - paired_first)
 
 
-def _by_request(outcomes: Iterable[Outcome], by: Callable[[Outcome], Hashable]) -> dict[Hashable, tuple[Outcome, ...]]:
-    latest = {(outcome.identity if outcome.key is not None else id(outcome)): outcome for outcome in outcomes}
+def _by_request(
+    outcomes: Iterable[Outcome], by: Callable[[Outcome], Hashable]
+) -> tuple[dict[Hashable, tuple[Outcome, ...]], int]:
+    """Return the items of each request, and how many items there are."""
+    latest = {(outcome.identity if outcome.identity != (None, None) else id(outcome)): outcome for outcome in outcomes}
     found: dict[Hashable, list[Outcome]] = {}
     for outcome in latest.values():
-        found.setdefault((by(outcome), outcome.kinds), []).append(outcome)
-    return {request: tuple(group) for request, group in found.items()}
+        request = by(outcome)
+        if request is not None:
+            found.setdefault((request, outcome.kinds), []).append(outcome)
+    return {request: tuple(group) for request, group in found.items()}, len(latest)
 
 
 def pairs(groups: Iterable[Group], events: Callable[[Outcome], Sequence[bool]]) -> stats.Pairs:

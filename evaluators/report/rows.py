@@ -92,9 +92,9 @@ def robustness_table(variants: Sequence[VariantResult]) -> Table:
     for variant in variants:
         line = [*_names(variant.result)[1:], f"{variant.joined} ({100 * variant.coverage:.0f} %)"]
         for metric in LEVELS.values():
-            change = variant.changes.get(metric)
-            star = "*" if change is not None and change.p_family < SIGNIFICANT else " "
-            line += ["–", "–"] if change is None else _change(change.difference, star)
+            found = variant.changes.get(metric)
+            star = "*" if found is not None and found.p_family < SIGNIFICANT else " "
+            line += ["–", "–"] if found is None else change(found.difference, star)
         lines.append(line)
     heads = [f"{level} {head}" for level in LEVELS for head in ("change", "broke/mended")]
     return Table(["variant", "lang", "joined", *heads], lines, 2)
@@ -103,9 +103,9 @@ def robustness_table(variants: Sequence[VariantResult]) -> Table:
 def robustness_by_instruction(variants: Sequence[VariantResult]) -> Table:
     """Return one row an instruction kind of each variant; exploratory, so nothing is starred."""
     lines = [
-        [*_names(variant.result)[1:], kind, str(change.n), *_change(change, "")]
+        [*_names(variant.result)[1:], kind, str(difference.n), *change(difference, "")]
         for variant in variants
-        for kind, change in variant.kinds.items()
+        for kind, difference in variant.kinds.items()
     ]
     return Table(["variant", "lang", "instruction", "n", "change", "broke/mended"], lines, 3)
 
@@ -142,7 +142,8 @@ def significance_note(differences: Sequence[Difference], family: str) -> str:
     )
 
 
-def _change(difference: Difference, star: str) -> list[str]:
+def change(difference: Difference, star: str) -> list[str]:
+    """Return a difference in percentage points over its interval, and what broke and was mended."""
     low, high = difference.ci95
     return [
         f"{_points(difference.value)}{star}\n{_points(low)} to {_points(high)}",
@@ -162,7 +163,12 @@ def title(results: Sequence[FileResult]) -> str:
 
 def model_name(result: FileResult) -> str:
     """Return the name of the model behind a file, with its remark; `unknown model` where no run.json tells."""
-    return _model_name(_manifest(result.path.parent))
+    return model_of(result.path.parent)
+
+
+def model_of(folder: Path) -> str:
+    """Return the name of the model of a run's folder, with its remark."""
+    return _model_name(_manifest(folder))
 
 
 def notes(results: Sequence[FileResult]) -> list[str]:
