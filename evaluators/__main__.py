@@ -45,20 +45,38 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace) -> int:
     from evaluators.compare import compare
     from evaluators.report import comparison
-    from inference.responses import ADDED_FIELDS
 
     runs = [Path(name) for name in arguments.runs]
     baseline = runs[0] if arguments.baseline is None else Path(arguments.baseline)
     others = [run for run in runs if run.resolve() != baseline.resolve()]
     if not others or len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run cannot be compared with itself; name at least two different folders")
-    # What judges add stands in files that no run of inference.py has seen since.
-    added = ADDED_FIELDS | {"pred_score", "judge", "pred_scores", "judges"}
-    found = compare(baseline, others, arguments.profile, added_fields=added)
+    found = compare(baseline, others, arguments.profile, added_fields=_added_fields())
     _refuse_own_input([path for one in found for path in (one.baseline.path, one.other.path)], arguments.output_file)
     if arguments.format == "json":
         return _write(comparison.for_json(found), arguments)
     return _write(comparison.for_reading(found, arguments.format, _terminal_width(arguments)), arguments)
+
+
+def _decompose(arguments: argparse.Namespace) -> int:
+    from evaluators.decompose import decompose
+    from evaluators.report import decomposition
+
+    runs = [Path(name) for name in arguments.runs]
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise UsageError("a run is named twice; the noise floor needs a second run on speech, in a folder of its own")
+    found = decompose(runs, arguments.profile, added_fields=_added_fields())
+    _refuse_own_input([path for run in runs for path in run.glob("*.jsonl")], arguments.output_file)
+    if arguments.format == "json":
+        return _write(decomposition.for_json(found), arguments)
+    return _write(decomposition.for_reading(found, arguments.format, _terminal_width(arguments)), arguments)
+
+
+def _added_fields() -> frozenset[str]:
+    """Return the fields that are not the data set's; what judges add may stand in files that they judged in place."""
+    from inference.responses import ADDED_FIELDS
+
+    return ADDED_FIELDS | {"pred_score", "judge", "pred_scores", "judges"}
 
 
 def _write(text: str, arguments: argparse.Namespace) -> int:
@@ -117,6 +135,18 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--profile", choices=PROFILES, default="reference", help="published rules, or repaired")
     _add_output(compare)
     compare.set_defaults(command=_compare)
+    decompose = commands.add_parser(
+        "decompose",
+        help="hearing or obeying: where failed requests were lost",
+        description="Place every failed spoken request: not obeyed, hard to hear, lost in the audio path, or "
+        "inconsistent, from the same model's runs with --modality audio, text and transcript (docs/statistics.md).",
+    )
+    decompose.add_argument(
+        "runs", nargs="+", metavar="RUN", help="a folder of each modality; a second run on speech gives the noise floor"
+    )
+    decompose.add_argument("--profile", choices=PROFILES, default="reference", help="published rules, or repaired")
+    _add_output(decompose)
+    decompose.set_defaults(command=_decompose)
     return parser
 
 

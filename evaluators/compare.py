@@ -81,12 +81,17 @@ def compare(
             check_same_data(baseline, folder, name, added_fields)
     found = []
     for name in names:
-        first = _counted(baseline / name, profile)
-        found += [_compared(first, _counted(folder / name, profile)) for folder in others]
+        first = counted(baseline / name, profile)
+        found += [_compared(first, counted(folder / name, profile)) for folder in others]
     return _corrected(found)
 
 
-def _counted(path: Path, profile: str) -> FileResult:
+def counted(path: Path, profile: str) -> FileResult:
+    """Return a file's numbers, with how each item came out.
+
+    Raises:
+        DataError: the file is broken.
+    """
     kind = file_kind(path)
     if kind is None:
         raise ValueError("only files of the hub's layout are compared")

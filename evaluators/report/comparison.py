@@ -78,8 +78,8 @@ def _notes(found: Sequence[FileComparison]) -> list[str]:
     if differences:
         notes.append(
             "Percent, over the items that both runs have scored, each by its own response; change in percentage points "
-            "with its 95 % interval; broke: met by the baseline, not by the run; mended: the reverse (of ECR, where low is "
-            "good, broke is the gain); detectable: the smallest true change that a comparison like this one finds with "
+            "with its 95 % interval; broke: met by the baseline, not by the run; mended: the reverse (of ECR, where "
+            "low is good, broke is the gain); detectable: the smallest true change that such a comparison finds with "
             "80 % probability. "
             f"{rows.significance_note(differences, 'files of a language and the runs')}"
         )

@@ -54,7 +54,7 @@ def result_table(results: Sequence[FileResult]) -> Table:
     for result in results:
         cells = result.tally.cells() if result.judged else {}
         counts = [str(result.tally.n_items), str(result.tally.n_scored) if result.judged else "not judged"]
-        lines.append(([*_names(result), *counts], cells))
+        lines.append(([*names_of(result), *counts], cells))
         if result.own_responses is not None:
             own = result.own_responses
             names = ["", f"  own responses ({result.touched} touched)", ""]
@@ -78,7 +78,7 @@ def instruction_table(results: Sequence[FileResult]) -> Table:
     rows = []
     for result in results:
         for instruction, (strict, loose) in sorted(result.tally.by_instruction.items()):
-            rows.append([*_names(result), instruction, str(strict.n), _ratio(strict), _ratio(loose)])
+            rows.append([*names_of(result), instruction, str(strict.n), _ratio(strict), _ratio(loose)])
     return Table(["subset", "variant", "lang", "instruction", "n", "strict", "loose"], rows, 4)
 
 
@@ -90,7 +90,7 @@ def robustness_table(variants: Sequence[VariantResult]) -> Table:
     """Return one row a variant: how far it is from the standard rendering, and what broke and was mended."""
     lines = []
     for variant in variants:
-        line = [*_names(variant.result)[1:], f"{variant.joined} ({100 * variant.coverage:.0f} %)"]
+        line = [*names_of(variant.result)[1:], f"{variant.joined} ({100 * variant.coverage:.0f} %)"]
         for metric in LEVELS.values():
             found = variant.changes.get(metric)
             star = "*" if found is not None and found.p_family < SIGNIFICANT else " "
@@ -103,7 +103,7 @@ def robustness_table(variants: Sequence[VariantResult]) -> Table:
 def robustness_by_instruction(variants: Sequence[VariantResult]) -> Table:
     """Return one row an instruction kind of each variant; exploratory, so nothing is starred."""
     lines = [
-        [*_names(variant.result)[1:], kind, str(difference.n), *change(difference, "")]
+        [*names_of(variant.result)[1:], kind, str(difference.n), *change(difference, "")]
         for variant in variants
         for kind, difference in variant.kinds.items()
     ]
@@ -230,7 +230,8 @@ FLAG_MEANINGS = {
 }
 
 
-def _names(result: FileResult) -> list[str]:
+def names_of(result: FileResult) -> list[str]:
+    """Return a file's subset, variant and language; its name where that does not tell them."""
     if result.kind is None:
         return [result.path.name, "", ""]
     return [result.suite.name, result.kind.variant, result.kind.lang]
