@@ -17,6 +17,7 @@ from evaluators import PROFILES
 
 DEFAULT_RESULTS = "results/embedded"
 FORMATS = ("table", "json", "markdown")
+MOST_GROUPS = 100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 advance=advance,
                 unjudged_is_an_error=arguments.src_file is not None,
                 keep_outcomes=len(files) > 1 and suite.evaluator == "close",
+                group_by=None if arguments.by in ("instruction", "family") else arguments.by,
             )
             results.append(result)
     text = _text(results, arguments)
@@ -72,18 +74,36 @@ def _text(results: list[Any], arguments: argparse.Namespace) -> str:
     from evaluators.report import as_json, rows, table
     from evaluators.robustness import robustness
 
-    by_instruction = arguments.by == "instruction"
-    variants = robustness(results, arguments.join, kinds=by_instruction)
+    by = arguments.by
+    _refuse_by(results, by)
+    variants = robustness(results, arguments.join, kinds=by == "instruction")
     if arguments.format == "json":
-        return as_json.for_json(results, variants, by_instruction=by_instruction)
+        return as_json.for_json(results, variants, by=by)
     tables = [rows.result_table(results), rows.robustness_table(variants)]
-    if by_instruction:
-        tables += [rows.instruction_table(results), rows.robustness_by_instruction(variants)]
+    if by in rows.KINDS:
+        tables += [rows.instruction_table(results, by), rows.robustness_by_instruction(variants)]
+    elif by is not None:
+        tables.append(rows.group_table(results, by))
     tables = [shown for shown in tables if shown.rows]
     title, notes = rows.title(results), rows.notes(results) + rows.robustness_notes(variants)
     if arguments.format == "markdown":
         return table.for_markdown(title, tables, notes)
     return table.for_terminal(title, tables, notes, width=_terminal_width(arguments))
+
+
+def _refuse_by(results: list[Any], by: str | None) -> None:
+    """Refuse a field that groups nothing.
+
+    Raises:
+        UsageError: no line has it, or almost every line has a value of its own.
+    """
+    if by is None or by in ("instruction", "family"):
+        return
+    values = {group for result in results for group in result.groups}
+    if values <= {"none"}:
+        raise UsageError(f"--by {by}: no line has this field; name one of the lines' fields, instruction or family")
+    if len(values) > MOST_GROUPS:
+        raise UsageError(f"--by {by}: {len(values)} different values; name a field that groups the items")
 
 
 def _terminal_width(arguments: argparse.Namespace) -> int | None:
@@ -177,7 +197,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=FORMATS, default="table", help="form of the result")
     parser.add_argument("--output_file", metavar="FILE", help="write the result here instead of to the terminal")
     parser.add_argument("--details", metavar="FILE", help="write one JSON line an item: each verdict with its reason")
-    parser.add_argument("--by", choices=("instruction",), help="add a table by instruction kind")
+    parser.add_argument(
+        "--by", metavar="NAME", help="add a table by instruction, family, or a field of the lines (voice, snr_db, ...)"
+    )
     parser.add_argument(
         "--join",
         choices=("key", "prompt"),

@@ -7,6 +7,8 @@ what the profile needs to know beforehand, once to count. Memory grows by some 1
 from __future__ import annotations
 
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from data.dataset import identity_digest, item_of, with_identity
 from data.errors import DataError
 from data.records import Item, Mark, Score
 from data.suites import FileKind, Suite, file_kind
-from evaluators import rules, votes
+from evaluators import answers, rules, votes
 from evaluators.agreement import Agreement
 from evaluators.outcomes import Outcome
 from evaluators.stats import Estimate
@@ -40,8 +42,12 @@ class FileResult:
         judges: graders behind the votes, as shown: name, label and prompt id.
         judged: whether the file holds what its evaluator needs; False only in a run that is not judged yet.
         panel: of a file that a panel judged: each judge's own sums, by name; `tally` is the panel's vote then.
-        agreement: Krippendorff's alpha among the judges of a panel; None without one.
+        agreement: Krippendorff's alpha among the judges of a panel or, of a single judge, among its replies; None where
+            rules decide.
         outcomes: how each item came out by its own response; empty unless they were asked for.
+        answered: items with a response.
+        remarks: how many of these are empty, cut off, refusals, or in another language (evaluators.answers).
+        groups: sums over the items that share a value of the field that was asked for, each by its own response.
     """
 
     path: Path
@@ -57,6 +63,9 @@ class FileResult:
     panel: dict[str, Tally] = field(default_factory=dict)
     agreement: Estimate | None = None
     outcomes: list[Outcome] = field(default_factory=list)
+    answered: int = 0
+    remarks: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, Tally] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -93,6 +102,7 @@ def count_file(
     advance: Callable[[], None] = lambda: None,
     unjudged_is_an_error: bool = True,
     keep_outcomes: bool = False,
+    group_by: str | None = None,
 ) -> FileResult:
     """Count one file of responses.
 
@@ -104,6 +114,7 @@ def count_file(
         advance: is called once an item.
         unjudged_is_an_error: refuse a file that no grader has seen; otherwise its result says so.
         keep_outcomes: keep how each item came out, for comparing files; some hundred bytes an item.
+        group_by: a field of the lines (`voice`, `snr_db`): add items up by its values too.
 
     Raises:
         DataError: the file or a line is not what the evaluator needs.
@@ -151,16 +162,35 @@ def count_file(
             result.judges.update(judges_of(item.fields))
         for name, tally in result.panel.items():
             tally.add(evaluator.score(item.id, votes.of_judge(item.fields, name), profile), cluster=cluster)
-        if result.panel and evaluator.judge is not None:
+        if evaluator.judge is not None:
             judgements = [evaluator.judge(votes.of_judge(item.fields, name), profile) for name in result.panel]
-            agreement.add_judges(cluster, judgements)
+            if judgements:
+                agreement.add_judges(cluster, judgements)
+            else:
+                agreement.add_samples(cluster, evaluator.judge(item.fields, profile))
+        found = answers.remarks(item.fields, None if kind is None else kind.lang)
+        result.answered += item.fields.get("response") is not None
+        result.remarks.update(found)
+        for group in () if group_by is None else _groups(item.fields.get(group_by)):
+            result.groups.setdefault(group, Tally(evaluator)).add(own, instructions, cluster=cluster)
         if keep_outcomes:
             result.outcomes.append(_outcome(item, own))
         if detail is not None:
-            detail(_detail(counted, item, evaluator, profile))
-    if result.panel:
+            detail(_detail(counted, item, evaluator, profile) | {"remarks": list(found)})
+    if evaluator.judge is not None and result.judged:
         result.agreement = agreement.alpha()
     return result
+
+
+def _groups(value: object) -> list[str]:
+    """Return the groups that a field's value puts an item in: of a list all, of objects with a kind their kinds."""
+    if isinstance(value, list):
+        return sorted({group for part in value for group in _groups(part)}) or ["none"]
+    if isinstance(value, dict) and "kind" in value:
+        return _groups(value["kind"])
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return [str(value)]
+    return ["none"] if value is None else [json.dumps(value, sort_keys=True)]
 
 
 def _outcome(item: Item, own: Score) -> Outcome:

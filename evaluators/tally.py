@@ -133,6 +133,7 @@ class Tally:
         n_scored: of these, the ones with marks.
         ratios: one sum a metric.
         by_instruction: (strict, loose) sums for each instruction id (close only).
+        by_family: the same for each family, the part of the id before the colon.
         flags: how many marks carry which flag (`random`, `error`, `invalid`, `tie`); loose and strict count as one.
         unscored: how many items are unscored for which reason.
         invalid_votes: replies that could not be read (open, adjust).
@@ -144,6 +145,7 @@ class Tally:
     n_scored: int = 0
     ratios: dict[str, Ratio] = field(default_factory=dict)
     by_instruction: dict[str, tuple[Ratio, Ratio]] = field(default_factory=dict)
+    by_family: dict[str, tuple[Ratio, Ratio]] = field(default_factory=dict)
     flags: Counter[str] = field(default_factory=Counter)
     unscored: Counter[str] = field(default_factory=Counter)
     invalid_votes: int = 0
@@ -173,7 +175,7 @@ class Tally:
                 # An unscored item always was one prompt; how many instructions it had may be unknown.
                 ratio.add_unscored((score.expected or 0) if metric.endswith("instruction") else 1)
             for instruction in instructions or ():
-                for ratio in self._of_instruction(instruction):
+                for ratio in (*self._of_instruction(instruction), *self._of_family(instruction)):
                     ratio.add_unscored(1)
             return
         self.n_scored += 1
@@ -188,8 +190,9 @@ class Tally:
             return
         for instruction, strict, loose in zip(instructions, score.marks["strict"], score.marks["loose"], strict=True):
             self.flags.update({flag for flag in (strict.flag, loose.flag) if flag})
-            for ratio, mark in zip(self._of_instruction(instruction), (strict, loose), strict=True):
-                ratio.add(mark.met, 1, _could_be_met(mark), place)
+            for ratios in (self._of_instruction(instruction), self._of_family(instruction)):
+                for ratio, mark in zip(ratios, (strict, loose), strict=True):
+                    ratio.add(mark.met, 1, _could_be_met(mark), place)
 
     def cells(self) -> dict[str, Cell]:
         """Return the table's numbers, in its order; for `close` with the means of strict and loose."""
@@ -204,6 +207,9 @@ class Tally:
 
     def _of_instruction(self, instruction: str) -> tuple[Ratio, Ratio]:
         return self.by_instruction.setdefault(instruction, (Ratio(), Ratio()))
+
+    def _of_family(self, instruction: str) -> tuple[Ratio, Ratio]:
+        return self.by_family.setdefault(instruction.partition(":")[0], (Ratio(), Ratio()))
 
 
 def _could_be_met(mark: Mark) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data.records import Cell
+from evaluators.answers import REMARKS
 from evaluators.count import FileResult
 from evaluators.report import rows
 from evaluators.robustness import VariantResult
@@ -14,18 +15,18 @@ from evaluators.stats import Difference, Estimate
 from evaluators.tally import Ratio, Tally
 
 
-def for_json(results: Sequence[FileResult], variants: Sequence[VariantResult], *, by_instruction: bool) -> str:
+def for_json(results: Sequence[FileResult], variants: Sequence[VariantResult], *, by: str | None = None) -> str:
     """Return `{"profile", "files"}`, with `"robustness"` where there are variants, and a final line feed."""
     shown: dict[str, Any] = {
         "profile": results[0].profile,
-        "files": [_file(result, by_instruction=by_instruction) for result in results],
+        "files": [_file(result, by) for result in results],
     }
     if variants:
-        shown["robustness"] = [_variant(variant, by_instruction=by_instruction) for variant in variants]
+        shown["robustness"] = [_variant(variant, by) for variant in variants]
     return json.dumps(shown, indent=2) + "\n"
 
 
-def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
+def _file(result: FileResult, by: str | None) -> dict[str, Any]:
     tally = result.tally
     shown: dict[str, Any] = {
         "file": result.path.name,
@@ -38,6 +39,7 @@ def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
         "metrics": _metrics(tally),
         "unscored": dict(tally.unscored),
         "flags": dict(tally.flags),
+        "answers": {"n": result.answered, **{remark: result.remarks[remark] for remark in REMARKS}},
     }
     if result.own_responses is not None:
         shown["own_responses"] = {"items_touched": result.touched, "metrics": _metrics(result.own_responses)}
@@ -47,16 +49,23 @@ def _file(result: FileResult, *, by_instruction: bool) -> dict[str, Any]:
             "invalid_votes": tally.invalid_votes,
             "ties": tally.ties,
             "replaced": result.replaced,
+            "agreement": None
+            if result.agreement is None
+            else {"among": "judges" if result.panel else "replies", **alpha(result.agreement)},
         }
     if result.panel:
-        shown["panel"] = {
-            "judges": {name: _judge(judge) for name, judge in result.panel.items()},
-            "agreement": None if result.agreement is None else alpha(result.agreement),
+        shown["panel"] = {"judges": {name: _judge(judge) for name, judge in result.panel.items()}}
+    if by in rows.KINDS and result.suite.evaluator == "close":
+        shown[f"by_{by}"] = {
+            kind: {"strict": _ratio(strict), "loose": _ratio(loose)} for kind, (strict, loose) in rows.kinds(tally, by)
         }
-    if by_instruction and result.suite.evaluator == "close":
-        shown["by_instruction"] = {
-            instruction: {"strict": _ratio(strict), "loose": _ratio(loose)}
-            for instruction, (strict, loose) in sorted(tally.by_instruction.items())
+    elif by is not None:
+        shown["by"] = {
+            "field": by,
+            "groups": {
+                group: {"n_items": found.n_items, "n_scored": found.n_scored, "metrics": _metrics(found)}
+                for group, found in rows.groups(result)
+            },
         }
     return shown
 
@@ -84,7 +93,7 @@ def difference(change: Difference) -> dict[str, Any]:
     }
 
 
-def _variant(variant: VariantResult, *, by_instruction: bool) -> dict[str, Any]:
+def _variant(variant: VariantResult, by: str | None) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "file": variant.result.path.name,
         "variant": variant.result.kind.variant if variant.result.kind else None,
@@ -100,7 +109,7 @@ def _variant(variant: VariantResult, *, by_instruction: bool) -> dict[str, Any]:
             for metric, change in variant.changes.items()
         },
     }
-    if by_instruction:
+    if by == "instruction":
         shown["by_instruction"] = {kind: difference(change) for kind, change in variant.kinds.items()}
     return shown
 

@@ -12,10 +12,11 @@ from data.errors import DataError
 from data.manifest import read as read_manifest
 from data.records import Cell
 from evaluators import stats
+from evaluators.answers import EMPTY, OTHER_LANGUAGE, REFUSAL, TRUNCATED
 from evaluators.count import FileResult
 from evaluators.robustness import VariantResult
 from evaluators.stats import Difference, Estimate
-from evaluators.tally import Ratio
+from evaluators.tally import Ratio, Tally
 
 # Header -> the metrics that may stand under it; the published table's headline numbers come first.
 COLUMNS = {
@@ -28,6 +29,8 @@ COLUMNS = {
     "loose P.": ("loose-prompt",),
     "loose I.": ("loose-instruction",),
 }
+
+HEADLINES = ("P. Acc.", "I. Acc.", "IAR ↑", "ECR ↓")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,49 @@ def result_table(results: Sequence[FileResult]) -> Table:
     return Table(["subset", "variant", "lang", "items", "scored", *used], rows, 3)
 
 
-def instruction_table(results: Sequence[FileResult]) -> Table:
-    """Return one row an instruction kind of each closed file, strict and loose."""
-    rows = []
+KINDS = ("instruction", "family")
+
+
+def kinds(tally: Tally, by: str) -> list[tuple[str, tuple[Ratio, Ratio]]]:
+    """Return the strict and loose sums of each instruction kind, or family of kinds, in their order."""
+    return sorted((tally.by_instruction if by == "instruction" else tally.by_family).items())
+
+
+def instruction_table(results: Sequence[FileResult], by: str) -> Table:
+    """Return one row an instruction kind, or family, of each closed file, strict and loose."""
+    lines = [
+        [*names_of(result), kind, str(strict.n), _ratio(strict), _ratio(loose)]
+        for result in results
+        for kind, (strict, loose) in kinds(result.tally, by)
+    ]
+    return Table(["subset", "variant", "lang", by, "n", "strict", "loose"], lines, 4)
+
+
+def groups(result: FileResult) -> list[tuple[str, Tally]]:
+    """Return the sums by a field's values, numbers in their own order."""
+
+    def place(pair: tuple[str, Tally]) -> tuple[bool, float, str]:
+        try:
+            return False, float(pair[0]), ""
+        except ValueError:
+            return True, 0.0, pair[0]
+
+    return sorted(result.groups.items(), key=place)
+
+
+def group_table(results: Sequence[FileResult], by: str) -> Table:
+    """Return one row a value of a field of each file that has it, each item by its own response."""
+    lines = []
     for result in results:
-        for instruction, (strict, loose) in sorted(result.tally.by_instruction.items()):
-            rows.append([*names_of(result), instruction, str(strict.n), _ratio(strict), _ratio(loose)])
-    return Table(["subset", "variant", "lang", "instruction", "n", "strict", "loose"], rows, 4)
+        if set(result.groups) == {"none"}:
+            continue
+        for group, tally in groups(result):
+            cells = tally.cells()
+            heads = [next((cells[metric] for metric in COLUMNS[head] if metric in cells), None) for head in HEADLINES]
+            lines.append([*names_of(result), group, str(tally.n_items), str(tally.n_scored), *map(_shown, heads)])
+    used = [place for place in range(len(HEADLINES)) if any(line[6 + place] for line in lines)]
+    lines = [[*line[:6], *(line[6 + place] for place in used)] for line in lines]
+    return Table(["subset", "variant", "lang", by, "items", "scored", *(HEADLINES[place] for place in used)], lines, 4)
 
 
 LEVELS = {"P.": "mean-prompt", "I.": "mean-instruction"}
@@ -187,8 +226,11 @@ def notes(results: Sequence[FileResult]) -> list[str]:
             tie = "goes to the first judge" if result.profile == "reference" else "is NO"
             found.append(
                 f"{result.path.name}: the vote of a panel of {len(result.panel)}, one ballot a judge, a tie {tie}; the "
-                f"rows below are its judges alone. Krippendorff's alpha among them: {_one_line(result.agreement)}."
+                "rows below are its judges alone."
             )
+        if result.agreement is not None:
+            who = "its judges" if result.panel else "the judge's replies to one question"
+            found.append(f"{result.path.name}: Krippendorff's alpha among {who} {_one_line(result.agreement)}.")
     if any(result.own_responses for result in results):
         found.append(
             "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
@@ -198,6 +240,12 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     if unscored:
         reasons = ", ".join(f"{count} {reason}" for reason, count in unscored.most_common())
         found.append(f"Unscored items ({reasons}) are in no value; [low–high] is what they could make of it.")
+    remarked = sum((result.remarks for result in results), Counter[str]())
+    if remarked:
+        counts = ", ".join(
+            f"{remarked[remark]} {meaning}" for remark, meaning in REMARK_MEANINGS.items() if remarked[remark]
+        )
+        found.append(f"Of {sum(result.answered for result in results)} answers: {counts}.")
     flags = sum((result.tally.flags for result in results), Counter[str]())
     for flag, meaning in FLAG_MEANINGS.items():
         if flags[flag]:
@@ -221,6 +269,13 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         found.append("Not judged: run python api_judge.py on the file first.")
     return found
 
+
+REMARK_MEANINGS = {
+    EMPTY: "empty",
+    TRUNCATED: "cut off at max_tokens",
+    REFUSAL: "open like a refusal",
+    OTHER_LANGUAGE: "in the script of another language than the request's",
+}
 
 FLAG_MEANINGS = {
     "random": "verdicts rest on a number that the reference draws at random; the likelier outcome stands.",
@@ -278,9 +333,9 @@ def _signed(value: float) -> str:
 
 def _one_line(number: Estimate | None) -> str:
     if number is None or number.value is None:
-        return "unknown, since no two of them gave verdicts that could differ"
+        return "is unknown: there are no two ratings that could differ"
     interval = "" if number.ci95 is None else f" [{_signed(number.ci95[0])}–{_signed(number.ci95[1])}]"
-    return f"{_signed(number.value)}{interval} ({number.n} questions)"
+    return f"is {_signed(number.value)}{interval} ({number.n} questions)"
 
 
 def _bounds(bounds: tuple[float, float]) -> str:

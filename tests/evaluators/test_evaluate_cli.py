@@ -190,6 +190,85 @@ def test_details_and_by_instruction(run_folder: Path, capsys: pytest.CaptureFixt
     assert len(lines) == 5
 
 
+def test_by_family_and_by_a_field(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """--by family adds kinds up; --by FIELD adds items up by what their lines say, numbers in their order."""
+    lines = [
+        {
+            **CLOSED_LINE,
+            "key": key,
+            "prompt": f"p{key}",
+            "response": None if key == 5 else "no comma" if key % 2 else "a, b",
+            "snr_db": (10.0, 5.0, -5.0)[key % 3],
+            "disfluency": [{"kind": "filled_pause"}, {"kind": "repetition"}] if key < 4 else [],
+        }
+        for key in range(12)
+    ]
+    path = write_jsonl(tmp_path / "closed_background_en.jsonl", lines)
+    flags = ("--src_file", path, "--profile", "fixed")
+    (file,) = json.loads(output(capsys, *flags, "--by", "snr_db", "--format", "json"))["files"]
+    groups = file["by"]["groups"]
+    assert (file["by"]["field"], list(groups)) == ("snr_db", ["-5.0", "5.0", "10.0"])
+    assert [(group["n_items"], group["n_scored"]) for group in groups.values()] == [(4, 3), (4, 4), (4, 4)]
+    assert groups["5.0"]["metrics"]["strict-prompt"]["value"] == 0.5
+    assert groups["5.0"]["metrics"]["strict-prompt"]["method"] == "Wilson"
+    (file,) = json.loads(output(capsys, *flags, "--by", "disfluency", "--format", "json"))["files"]
+    counts = {name: group["n_items"] for name, group in file["by"]["groups"].items()}
+    assert counts == {"filled_pause": 4, "none": 8, "repetition": 4}
+    (file,) = json.loads(output(capsys, *flags, "--by", "family", "--format", "json"))["files"]
+    assert file["by_family"]["punctuation"]["strict"]["n"] == 11
+    text = output(capsys, *flags, "--by", "snr_db")
+    assert [line.split()[3] for line in text.splitlines() if line.split()[:1] == ["closed"]][1:] == [
+        "-5.0",
+        "5.0",
+        "10.0",
+    ]
+    assert "punctuation" in output(capsys, *flags, "--by", "family")
+
+
+def test_fields_that_group_nothing_are_refused(
+    tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A field that no line has, and one that differs on every line, are refused in one line."""
+    lines = [{**CLOSED_LINE, "key": key, "prompt": f"p{key}"} for key in range(150)]
+    path = write_jsonl(tmp_path / "closed_standard_en.jsonl", lines)
+    for field, says in (("voice", "no line has this field"), ("prompt", "150 different values")):
+        assert main(["--src_file", str(path), "--by", field]) == 2
+        shown = capsys.readouterr()
+        assert f"--by {field}" in shown.err
+        assert says in shown.err
+        assert shown.out == ""
+
+
+def test_answers_are_remarked_on(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Empty, cut off, refusing and other-language answers are counted, and move no score."""
+    texts = ["", "I'm sorry, but I can't help.", "从前有一个渔夫，他住在海边的一个小村子里，每天都出海。", "fine", None]
+    lines = [{**CLOSED_LINE, "key": key, "prompt": f"p{key}", "response": text} for key, text in enumerate(texts)]
+    lines[3]["finish_reason"] = "length"
+    path = write_jsonl(tmp_path / "closed_standard_en.jsonl", lines)
+    details = tmp_path / "details.jsonl"
+    (file,) = json.loads(output(capsys, "--src_file", path, "--format", "json", "--details", details))["files"]
+    assert file["answers"] == {"n": 4, "empty": 1, "truncated": 1, "refusal": 1, "other language": 1}
+    found = [json.loads(line)["remarks"] for line in details.read_text().splitlines()]
+    assert found == [["empty"], ["refusal"], ["other language"], ["truncated"], []]
+    text = output(capsys, "--src_file", path)
+    assert "Of 4 answers: 1 empty, 1 cut off at max_tokens, 1 open like a refusal, 1 in the script of another" in text
+
+
+def test_agreement_stands_beside_judged_numbers(
+    tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How far a judge's replies agree is shown with every judged file."""
+    replies = [['["YES"]'] * 4, ['["NO"]'] * 4, ['["YES"]', '["NO"]', '["YES"]', "unreadable"]]
+    lines = [{**OPEN_LINE, "key": key, "pred_score": replies[key % 3]} for key in range(60)]
+    path = write_jsonl(tmp_path / "open_ended_en.jsonl", lines)
+    (file,) = json.loads(output(capsys, "--src_file", path, "--format", "json"))["files"]
+    agreement = file["agreement"]
+    assert (agreement["among"], agreement["n"]) == ("replies", 60)
+    assert agreement["ci95"][0] < agreement["value"] < agreement["ci95"][1]
+    shown = f"alpha among the judge's replies to one question is {agreement['value']:.2f}"
+    assert shown in output(capsys, "--src_file", path)
+
+
 BAD_FILES: dict[str, bytes] = {
     "not JSON": b'{"key": 1}\n{"key": \n',
     "not an object": b"[1, 2]\n",

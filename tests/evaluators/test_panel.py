@@ -152,7 +152,7 @@ def test_a_panel_is_shown(panel_file: Path, capsys: pytest.CaptureFixture[str]) 
     (file,) = json.loads(capsys.readouterr().out)["files"]
     assert list(file["panel"]["judges"]) == ["a", "b", "c"]
     assert file["panel"]["judges"]["c"]["metrics"]["prompt"]["n"] == 39
-    assert file["panel"]["agreement"]["name"] == "Krippendorff's alpha"
+    assert (file["agreement"]["name"], file["agreement"]["among"]) == ("Krippendorff's alpha", "judges")
 
 
 def test_a_broken_panel_is_named(tmp_path: Path, write_jsonl: Write) -> None:
