@@ -87,16 +87,26 @@ def item_of(fields: Mapping[str, Any], path: Path, number: int) -> Item:
     """
     if "prompt" not in fields:
         raise DataError("missing; every item needs its request as text", path=path, line=number, field="prompt")
+    if not isinstance(fields["prompt"], str):
+        raise DataError("must be text", path=path, line=number, field="prompt")
+    return Item(identity_of(fields, path, number), fields["prompt"], fields)
+
+
+def identity_of(fields: Mapping[str, Any], path: Path, number: int) -> ItemId:
+    """Return which item a line is about.
+
+    Raises:
+        DataError: `key` or `audio_path` is of the wrong type.
+    """
     key = fields.get("key", fields.get("id"))
     audio = fields.get("audio_path")
     for field, value, types, wanted in (
-        ("prompt", fields["prompt"], (str,), "text"),
         ("key", key, (int, str, type(None)), "an integer or text"),
         ("audio_path", audio, (str, type(None)), "text"),
     ):
         if not isinstance(value, types) or isinstance(value, bool):
             raise DataError(f"must be {wanted}", path=path, line=number, field=field)
-    return Item(ItemId(path.name, key, audio), fields["prompt"], fields)
+    return ItemId(path.name, key, audio)
 
 
 def identity_digest(item_id: ItemId) -> bytes:
