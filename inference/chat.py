@@ -1,4 +1,4 @@
-"""The one client for OpenAI-compatible chat servers: parameters, retries, limits. Speech models and graders share it.
+"""The one client for OpenAI-compatible servers: parameters, retries, limits. Whoever asks a server shares it.
 
 tenacity is the only retry: the openai package's own ones are off. What passes (connection lost, 408, 409, 429, 5xx, a
 torn or foreign body) is tried again, with the server's Retry-After where it gives one; what cannot pass ends the item
@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import tenacity
@@ -29,6 +29,7 @@ NO_ACCESS_STATUS = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405})
 ALWAYS_NO_ACCESS_STATUS = frozenset({401, 402})
 # A proxy named in the environment cannot reach the loopback interface of this machine.
 WITHOUT_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class ChatClient:
         unreachable: type[ToolkitError] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Connect lazily: nothing is sent before the first `complete`.
+        """Connect lazily: nothing is sent before the first request.
 
         Args:
             base_url: the server's address up to and including `/v1`.
@@ -183,6 +184,44 @@ class ChatClient:
             body["n"] = n
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return await self._patiently(lambda: self._completed(body, extra), "chat completion")
+
+    async def transcribe(self, audio: bytes, audio_format: str, *, language: str | None = None) -> str:
+        """Return what is said in a recording, trying again while the failure is a passing one.
+
+        Args:
+            audio: an audio file's content.
+            audio_format: its format, as files of it end (`wav`, `flac`).
+            language: what is spoken, by its ISO 639-1 code; None lets the server tell.
+
+        Raises:
+            ChatError: this recording cannot be transcribed.
+            ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
+        """
+        form: dict[str, Any] = {
+            "file": (f"clip.{audio_format}", audio, f"audio/{audio_format}"),
+            "model": self.model,
+            "response_format": "json",  # the only one that every model of OpenAI's has
+            "temperature": 0.0,
+        }
+        if language is not None:
+            form["language"] = language
+        return await self._patiently(lambda: self._transcribed(form), "transcription")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def _completed(self, body: dict[str, Any], extra: Mapping[str, Any] | None) -> ChatReply:
+        raw = await self._client.chat.completions.with_raw_response.create(**body, extra_body=extra)
+        return _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
+
+    async def _transcribed(self, form: dict[str, Any]) -> str:
+        raw = await self._client.audio.transcriptions.with_raw_response.create(**form)
+        return _transcript(raw.headers.get("content-type", ""), raw.content)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Reply]], wanted: str) -> Reply:
+        """Ask until there is a reply, a failure that does not pass, or no attempt left; `wanted` names the reply."""
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception_type(_Passing),
@@ -192,7 +231,7 @@ class ChatClient:
                 reraise=True,
             ):
                 with attempt:
-                    return await self._once(body, extra)
+                    return await self._once(ask, wanted)
         except _Passing as failure:
             if failure.unreachable:
                 raise self._unreachable(
@@ -201,14 +240,9 @@ class ChatClient:
             raise ChatError(f"{failure} (tried {self._attempts} times)", permanent=False) from None
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._client.close()
-
-    async def _once(self, body: dict[str, Any], extra: Mapping[str, Any] | None) -> ChatReply:
+    async def _once(self, ask: Callable[[], Awaitable[Reply]], wanted: str) -> Reply:
         try:
-            raw = await self._client.chat.completions.with_raw_response.create(**body, extra_body=extra)
-            reply = _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
+            reply = await ask()
         except self._openai.APITimeoutError as error:
             unreachable = isinstance(error.__cause__, httpx.ConnectTimeout)
             raise _Passing("the server did not answer in time", unreachable=unreachable) from None
@@ -220,7 +254,7 @@ class ChatClient:
         except self._openai.APIStatusError as error:
             raise self._failed(error.status_code, _said(error.response), error.response.headers, error.code) from None
         except (*NO_COMPLETION, httpx.HTTPError) as error:
-            raise _Passing(self._clean(f"the body is no chat completion ({type(error).__name__})")) from None
+            raise _Passing(self._clean(f"the body is no {wanted} ({type(error).__name__})")) from None
         self._has_answered = True
         return reply
 
@@ -331,7 +365,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return _growing_wait(state) if asked is None else asked
 
 
-# What reading a body raises that is no chat completion.
+# What reading a body raises that is not what was asked for.
 NO_COMPLETION = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -358,6 +392,16 @@ def _reply(body: dict[str, Any]) -> ChatReply:
         completion_tokens=int(usage.get("completion_tokens") or 0),
         reasoning=reasoning if any(reasoning) else (),
     )
+
+
+def _transcript(content_type: str, content: bytes) -> str:
+    """Read a transcription, JSON or plain text; anything else raises one of NO_COMPLETION."""
+    if content_type.startswith("text/plain"):
+        return content.decode()
+    text = json.loads(content)["text"]
+    if not isinstance(text, str):
+        raise TypeError("the transcript is no text")
+    return text
 
 
 def _reasoning(message: Mapping[str, Any]) -> str | None:
