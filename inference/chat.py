@@ -24,6 +24,7 @@ from data.errors import ModelError, ToolkitError, UsageError, printable
 ATTEMPTS = 6
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is asked again earlier
 PASSING_STATUS = frozenset({408, 409, 425, 429})
+NOT_IMPLEMENTED = 501  # what llama.cpp's server says of a recording for a model that hears nothing
 # Key, account, model or address are wrong; after a first success some of these concern the single request only.
 NO_ACCESS_STATUS = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405})
 ALWAYS_NO_ACCESS_STATUS = frozenset({401, 402})
@@ -287,7 +288,7 @@ class ChatClient:
         reason = self._clean(f"HTTP {status}: {message}")
         if code == "insufficient_quota":
             return self._unavailable(f"{self._clean(self.base_url)}: the account's quota is used up ({reason})")
-        if status in PASSING_STATUS or status >= 500:
+        if status in PASSING_STATUS or (status >= 500 and status != NOT_IMPLEMENTED):
             return _Passing(reason, wait=retry_after(headers))
         if status in ALWAYS_NO_ACCESS_STATUS or (status in NO_ACCESS_STATUS and not self._has_answered):
             return self._unavailable(

@@ -22,10 +22,17 @@ def place_of(name: str) -> str:
     return name
 
 
-def revision_of(model: Any) -> str | None:
-    """Return the hub's commit of a loaded model; None for one that came from a folder."""
-    revision = getattr(model.config, "_commit_hash", None)
-    return None if revision is None else str(revision)
+def revision_of(place: str) -> str | None:
+    """Return the commit under which the hub's cache keeps a checkpoint that was just loaded; None where it does not."""
+    from transformers.utils import cached_file
+
+    folder = Path(place)
+    if not folder.is_dir():
+        try:
+            folder = Path(cached_file(place, "config.json", local_files_only=True)).parent
+        except OSError:
+            return None
+    return folder.name if folder.parent.name == "snapshots" else None
 
 
 def check_rate(extractor: Any, rate: int) -> None:

@@ -56,7 +56,7 @@ class TransformersRecogniser:
         extractor = self._pipeline.feature_extractor
         check_rate(extractor, settings.get("sampling_rate", SAMPLING_RATE))
         self._window: int | None = getattr(extractor, "n_samples", None)  # samples that its features hold
-        self.revision = revision_of(self._pipeline.model)
+        self.revision = revision_of(place_of(model))
         self._language = language_of(settings)
         self._batch_size = BATCH_SIZE if self._on_gpu and self._kind == "seq2seq_whisper" else 1
         self._waiting: list[_Waiting] = []

@@ -102,7 +102,7 @@ class TransformersModel:
         self._folded = settings.get("system_line") == "folded"
         self._loaded = _load(settings, engine)
         check_rate(self._loaded.extractor, settings.get("sampling_rate", DEFAULT_SAMPLING_RATE))
-        revision = revision_of(self._loaded.model)
+        revision = revision_of(place_of(str(settings["id"])))
         self.revisions = {} if revision is None else {"model": revision}
         self._waiting: list[_Waiting] = []
         self._serving: asyncio.Task[None] | None = None

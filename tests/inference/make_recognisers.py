@@ -4,7 +4,7 @@
 
 - FOLDER/whisper-tiny.en: the real weights of the embedded recogniser, out of their CTranslate2 file.
 - FOLDER/tiny-whisper: a multilingual Whisper with random weights.
-- FOLDER/tiny-wav2vec2: a CTC model with random weights, which hears no further than half a second around a moment.
+- FOLDER/tiny-wav2vec2: a CTC model with random weights, which hears half a second around each moment and no further.
 
 A script, run as a process of its own by the tests that need it: it needs torch and transformers.
 """
@@ -62,6 +62,7 @@ def make_random_whisper(folder: Path) -> None:
         vocab_size=51864,
         d_model=64,
         init_std=SPREAD,
+        max_target_positions=40,  # it never comes to an end by itself
         **sizes(layers=1, heads=2, feed_forward=128),
         **token_ids(source),
     )

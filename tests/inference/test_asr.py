@@ -422,8 +422,9 @@ def test_the_command_with_a_recogniser_behind_a_server(
 ) -> None:
     """Each line keeps what the server heard, to the letter what the same weights hear here; run.json names both."""
     url = whisper_server.base_url.replace("http://", "http://me:hunter2@")
-    flags = f"--backend cascade --asr openai:whisper --asr_base_url {url} --llm embedded --subset adjust --limit 2 --skip_preflight"
-    assert cli.main([*flags.split(), "--max_tokens", "8", "--output_dir", str(tmp_path)]) == 0, capsys.readouterr().err
+    flags = f"--backend cascade --asr openai:whisper --asr_base_url {url} --llm embedded --output_dir {tmp_path}"
+    less = "--subset adjust --limit 2 --max_tokens 8 --skip_preflight"
+    assert cli.main([*flags.split(), *less.split()]) == 0, capsys.readouterr().err
     folder = tmp_path / "cascade-openai_whisper-embedded"
     rows = [json.loads(line) for line in (folder / "adjustment_en.jsonl").read_text().splitlines()]
     (file,) = dataset.dataset_files(dataset.SAMPLE / "adjustment" / "adjustment_en.jsonl")
