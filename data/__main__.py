@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -100,6 +101,7 @@ def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
 
     recognisers = {"en": load("en")}  # at once, so that one that is not there is told before anything is measured
     heard = count(1)
+    runner = asyncio.Runner()  # one for all: a recogniser stays with its event loop
 
     def hear(path: Path, language: str | None) -> str | None:
         if name == "embedded" and language not in ("en", None):
@@ -110,7 +112,7 @@ def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
         if (number := next(heard)) % 100 == 0:
             _say(f"{number} recordings heard")
         try:
-            return recognisers[language].transcribe(audio.clip(path, asr.SAMPLING_RATE))
+            return runner.run(recognisers[language].transcribe(audio.clip(path, asr.SAMPLING_RATE)))
         except (asr.TranscriptionFailed, audio.AudioUnreadable):
             return ""
 

@@ -1,4 +1,4 @@
-"""The one client for OpenAI-compatible chat servers: parameters, retries, limits. Speech models and graders share it.
+"""The one client for OpenAI-compatible servers: parameters, retries, limits. Whoever asks a server shares it.
 
 tenacity is the only retry: the openai package's own ones are off. What passes (connection lost, 408, 409, 429, 5xx, a
 torn or foreign body) is tried again, with the server's Retry-After where it gives one, and holds no place in flight
@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2 as httpx  # the fork that the openai package rides on
 import tenacity
@@ -29,11 +29,13 @@ PATIENCE = 300.0  # seconds of waiting for a server that has answered and is gon
 LONGEST_WAIT_WHEN_GONE = 10.0  # seconds between two looks whether it is back
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is asked again earlier
 PASSING_STATUS = frozenset({408, 409, 425, 429})
+NOT_IMPLEMENTED = 501  # what llama.cpp's server says of a recording for a model that hears nothing
 # Key, account, model or address are wrong; after a first success some of these concern the single request only.
 NO_ACCESS_STATUS = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405})
 ALWAYS_NO_ACCESS_STATUS = frozenset({401, 402})
 # A proxy named in the environment cannot reach the loopback interface of this machine.
 WITHOUT_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class ChatClient:
         support: Support | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Connect lazily: nothing is sent before the first `complete`.
+        """Connect lazily: nothing is sent before the first request.
 
         Args:
             base_url: the server's address up to and including `/v1`.
@@ -194,27 +196,7 @@ class ChatClient:
         body = self.body(messages, sampling, n=n, extra=extra)
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        try:
-            async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type(_Passing),
-                stop=self._gives_up,
-                wait=_wait,
-                sleep=self._sleep,
-                reraise=True,
-            ):
-                with attempt:
-                    if self._throttle is None:
-                        return await self._once(body)
-                    async with self._throttle.place(tokens):
-                        return await self._once(body)
-        except _Passing as failure:
-            if failure.unreachable:
-                raise self._unreachable(
-                    f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
-                ) from None
-            tried = attempt.retry_state.attempt_number
-            raise ChatError(f"{failure} (tried {tried} times)", permanent=False) from None
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await self._patiently(lambda: self._completed(body), "chat completion", tokens)
 
     def body(
         self,
@@ -238,9 +220,80 @@ class ChatClient:
             body["n"] = n
         return {**body, **(extra or {})}
 
+    async def transcribe(self, audio: bytes, audio_format: str, *, language: str | None = None) -> str:
+        """Return what is said in a recording, trying again while the failure is a passing one.
+
+        Args:
+            audio: an audio file's content.
+            audio_format: its format, as files of it end (`wav`, `flac`).
+            language: what is spoken, by its ISO 639-1 code; None lets the server tell.
+
+        Raises:
+            ChatError: this recording cannot be transcribed.
+            ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
+        """
+        form: dict[str, Any] = {
+            "file": (f"clip.{audio_format}", audio, f"audio/{audio_format}"),
+            "model": self.model,
+            "response_format": "json",  # the only one that every model of OpenAI's has
+            "temperature": 0.0,
+        }
+        if language is not None:
+            form["language"] = language
+        return await self._patiently(lambda: self._transcribed(form), "transcription")
+
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    async def _completed(self, wanted: dict[str, Any]) -> ChatReply:
+        while True:
+            support = self._support
+            body = support.fitted(wanted) if support else wanted
+            # What the package need not know stands beside its own arguments: it would refuse other servers' fields.
+            named = {name: body[name] for name in ("model", "messages", "stream") if name in body}
+            others = {name: value for name, value in body.items() if name not in named}
+            try:
+                raw = await self._client.chat.completions.with_raw_response.create(**named, extra_body=others)
+            except self._openai.APIStatusError as error:
+                may_differ = error.status_code in (400, 422)
+                if (
+                    support is not None
+                    and may_differ
+                    and support.learn(wanted, body, error.param, _said(error.response))
+                ):
+                    continue
+                raise
+            self._note(raw.headers, refused=False)
+            return _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
+
+    async def _transcribed(self, form: dict[str, Any]) -> str:
+        raw = await self._client.audio.transcriptions.with_raw_response.create(**form)
+        return _transcript(raw.headers.get("content-type", ""), raw.content)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Reply]], wanted: str, tokens: int = 0) -> Reply:
+        """Ask until there is a reply, a failure that does not pass, or no attempt left; `wanted` names the reply."""
+        try:
+            async for attempt in tenacity.AsyncRetrying(
+                retry=tenacity.retry_if_exception_type(_Passing),
+                stop=self._gives_up,
+                wait=_wait,
+                sleep=self._sleep,
+                reraise=True,
+            ):
+                with attempt:
+                    if self._throttle is None:
+                        return await self._once(ask, wanted)
+                    async with self._throttle.place(tokens):
+                        return await self._once(ask, wanted)
+        except _Passing as failure:
+            if failure.unreachable:
+                raise self._unreachable(
+                    f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
+                ) from None
+            tried = attempt.retry_state.attempt_number
+            raise ChatError(f"{failure} (tried {tried} times)", permanent=False) from None
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _gives_up(self, state: tenacity.RetryCallState) -> bool:
         failure = state.outcome.exception() if state.outcome else None
@@ -249,28 +302,9 @@ class ChatClient:
         limited = isinstance(failure, _Passing) and failure.limited
         return state.attempt_number >= self._attempts * (MORE_WHEN_LIMITED if limited else 1)
 
-    async def _once(self, wanted: dict[str, Any]) -> ChatReply:
-        while True:
-            support = self._support
-            body = support.fitted(wanted) if support else wanted
-            try:
-                return await self._sent(body)
-            except self._openai.APIStatusError as error:
-                message = _said(error.response)
-                self._note(error.response.headers, refused=error.status_code == 429)
-                may_differ = error.status_code in (400, 422)
-                if support is not None and may_differ and support.learn(wanted, body, error.param, message):
-                    continue
-                raise self._failed(error.status_code, message, error.response.headers, error.code) from None
-
-    async def _sent(self, body: dict[str, Any]) -> ChatReply:
+    async def _once(self, ask: Callable[[], Awaitable[Reply]], wanted: str) -> Reply:
         try:
-            # What the package need not know stands beside its own arguments: it would refuse other servers' fields.
-            named = {name: body[name] for name in ("model", "messages", "stream") if name in body}
-            others = {name: value for name, value in body.items() if name not in named}
-            raw = await self._client.chat.completions.with_raw_response.create(**named, extra_body=others)
-            self._note(raw.headers, refused=False)
-            reply = _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
+            reply = await ask()
         except self._openai.APITimeoutError as error:
             unreachable = isinstance(error.__cause__, httpx.ConnectTimeout)
             raise _Passing("the server did not answer in time", unreachable=unreachable) from None
@@ -279,8 +313,12 @@ class ChatClient:
             unreachable = isinstance(error.__cause__, httpx.ConnectError)
             reason = self._clean(f"connection failed: {error.__cause__ or error}")
             raise _Passing(reason, unreachable=unreachable) from None
+        except self._openai.APIStatusError as error:
+            headers = error.response.headers
+            self._note(headers, refused=error.status_code == 429)
+            raise self._failed(error.status_code, _said(error.response), headers, error.code) from None
         except (*NO_COMPLETION, httpx.HTTPError) as error:
-            raise _Passing(self._clean(f"the body is no chat completion ({type(error).__name__})")) from None
+            raise _Passing(self._clean(f"the body is no {wanted} ({type(error).__name__})")) from None
         self._has_answered = True
         return reply
 
@@ -317,7 +355,7 @@ class ChatClient:
         reason = self._clean(f"HTTP {status}: {message}")
         if code == "insufficient_quota":
             return self._unavailable(f"{self._clean(self.base_url)}: the account's quota is used up ({reason})")
-        if status in PASSING_STATUS or status >= 500:
+        if status in PASSING_STATUS or (status >= 500 and status != NOT_IMPLEMENTED):
             return _Passing(reason, wait=retry_after(headers), limited=status == 429)
         if status in ALWAYS_NO_ACCESS_STATUS or (status in NO_ACCESS_STATUS and not self._has_answered):
             return self._unavailable(
@@ -398,7 +436,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return failure.wait
 
 
-# What reading a body raises that is no chat completion.
+# What reading a body raises that is not what was asked for.
 NO_COMPLETION = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -426,6 +464,16 @@ def _reply(body: dict[str, Any]) -> ChatReply:
         reasoning=reasoning if any(reasoning) else (),
         cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
     )
+
+
+def _transcript(content_type: str, content: bytes) -> str:
+    """Read a transcription, JSON or plain text; anything else raises one of NO_COMPLETION."""
+    if content_type.startswith("text/plain"):
+        return content.decode()
+    text = json.loads(content)["text"]
+    if not isinstance(text, str):
+        raise TypeError("the transcript is no text")
+    return text
 
 
 def _reasoning(message: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from data import dataset, hub
 from data.errors import UsageError, guarded
 from data.flags import FlagParser, assignment, fraction, not_negative, positive, share
 from data.suites import language, suite_named
-from inference import models, run
+from inference import asr, models, run
 from inference.chat import Sampling
 from inference.options import Options
 from inference.progress import Progress, say
@@ -76,9 +76,12 @@ def _options(arguments: argparse.Namespace) -> Options:
         models.Choice(
             model=arguments.model,
             backend=arguments.backend,
-            base_urls=tuple(url.strip() for url in (arguments.base_url or "").split(",") if url.strip()),
+            base_urls=_addresses(arguments.base_url),
             api_key_env=arguments.api_key_env,
             asr=arguments.asr,
+            asr_language=arguments.asr_language,
+            asr_base_urls=_addresses(arguments.asr_base_url),
+            asr_api_key_env=arguments.asr_api_key_env,
             llm=arguments.llm,
             modality=arguments.modality,
             engine=dict(arguments.engine_args or ()),
@@ -113,6 +116,10 @@ def _options(arguments: argparse.Namespace) -> Options:
         dry_run=arguments.dry_run,
         allow_outside_audio=arguments.allow_outside_audio,
     )
+
+
+def _addresses(urls: str | None) -> tuple[str, ...]:
+    return tuple(url.strip() for url in (urls or "").split(",") if url.strip())
 
 
 def _sampling(arguments: argparse.Namespace, model: Mapping[str, Any]) -> Sampling:
@@ -150,7 +157,10 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--backend", help="vllm, transformers, openai, cascade, or module:Class (default: the model's)")
     model.add_argument("--base_url", metavar="URLS", help="OpenAI-compatible servers, comma-separated, each with /v1")
     model.add_argument("--api_key_env", metavar="NAME", help="variable that holds their key (default: OPENAI_API_KEY)")
-    model.add_argument("--asr", help="recogniser of a cascade: embedded, or faster-whisper:SIZE_OR_FOLDER")
+    model.add_argument("--asr", help=f"recogniser of a cascade: {asr.KNOWN}")
+    model.add_argument("--asr_language", metavar="CODE", help="what is spoken: en, zh, ... (default: it finds out)")
+    model.add_argument("--asr_base_url", metavar="URLS", help="servers of --asr openai:MODEL (default: OpenAI's own)")
+    model.add_argument("--asr_api_key_env", metavar="NAME", help="variable with their key (default: OPENAI_API_KEY)")
     model.add_argument("--llm", help="text model of a cascade")
     model.add_argument(
         "--modality", choices=MODALITIES, default="audio", help="the controls: the prompt as text, or what --asr heard"

@@ -64,6 +64,7 @@ class Manifest:
                     f"{options.folder} holds answers made with another {field.replace('_', ' ')}; "
                     "choose another --run_name, or --overwrite to start anew"
                 )
+        self._earlier_revisions: Mapping[str, str] = earlier.get("revisions", {})
         self._seconds_before = float(earlier.get("duration_seconds", 0.0))
         self.first_prompt: dict[str, Any] | None = earlier.get("first_prompt")
         self._fields |= {
@@ -75,6 +76,22 @@ class Manifest:
             "packages": _package_versions(),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def note_revisions(self, revisions: Mapping[str, str]) -> None:
+        """Keep the hub's commits of the weights that were loaded.
+
+        Raises:
+            UsageError: the answers that are there were made with other weights of the same name.
+        """
+        for name, revision in revisions.items():
+            earlier = self._earlier_revisions.get(name, revision)
+            if earlier != revision:
+                raise UsageError(
+                    f"{self.path.parent} holds answers made with revision {earlier[:12]} of the {name}, not with "
+                    f"{revision[:12]}; choose another --run_name, or --overwrite to start anew"
+                )
+        if revisions or self._earlier_revisions:
+            self._fields["revisions"] = {**self._earlier_revisions, **revisions}
 
     def write(self, status: str, counts: Mapping[str, int] | None = None) -> None:
         """Write the file anew.

@@ -103,6 +103,7 @@ def run(
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}
         backend = load(settings) if before < total else None  # a model that is not there costs no earlier answer
+        manifest.note_revisions(getattr(backend, "revisions", {}))
         if backend is not None:
             for file in files:
                 file.open()
@@ -177,7 +178,8 @@ def _dry_run(options: Options, sources: list[dataset.DatasetFile], show: Callabl
         )
         show(f"{file.path}: {file.total} items, {file.total - file.answered} to ask")
         total += file.total - file.answered
-    show(f"in all {total} to ask of model '{options.model_name}', sampling {asdict(options.sampling)}")
+    heard = f", heard by {options.model['asr']}" if "asr" in options.model else ""
+    show(f"in all {total} to ask of model '{options.model_name}'{heard}, sampling {asdict(options.sampling)}")
     first = next(sources[0].items())
     finder = dataset.AudioFinder(sources[0].root, allow_outside=options.allow_outside_audio)
     try:

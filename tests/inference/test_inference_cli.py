@@ -306,6 +306,12 @@ def test_a_flag_wins_over_the_model_s_own_sampling(chosen: list[run.Options], fl
         ("--backend json:NoSuchClass", "has no attribute 'NoSuchClass'"),
         ("--backend json:JSONDecoder", "has no method 'answer'"),
         ("--backend cascade --asr nonsense --llm embedded-llm", "unknown recogniser 'nonsense'"),
+        ("--modality transcript --asr transformers: --dry_run", "unknown recogniser 'transformers:'"),
+        ("--modality transcript --asr openai:whisper-1", "set OPENAI_API_KEY, or name another server with --asr_base"),
+        ("--modality transcript --asr openai:m --asr_base_url nowhere", "the server's address cannot be one"),
+        ("--modality transcript --asr embedded --asr_base_url http://h/v1", "need --asr openai:MODEL"),
+        ("--asr_api_key_env KEY", "need --asr openai:MODEL"),
+        ("--asr_language en", "--asr_language needs --asr"),
     ],
 )
 def test_models_that_cannot_be_are_said_in_one_line(

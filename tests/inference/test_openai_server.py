@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,29 +77,6 @@ def ask(scripted_server: Any, waits: list[float]) -> Callable[..., Any]:
         return asyncio.run(once())
 
     return send
-
-
-@pytest.fixture
-def second_server(scripted_server: Any) -> Iterator[Any]:
-    """Another scripted server beside the first."""
-    server = type(scripted_server)()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def unused_urls() -> Iterator[list[str]]:
-    """Two addresses at which nobody listens; they stay taken, so that nobody else can."""
-    with socket.socket() as one, socket.socket() as other:
-        for taken in (one, other):
-            taken.bind(("127.0.0.1", 0))
-        yield [f"http://127.0.0.1:{taken.getsockname()[1]}/v1" for taken in (one, other)]
-
-
-@pytest.fixture
-def unused_url(unused_urls: list[str]) -> str:
-    """An address at which nobody listens."""
-    return unused_urls[0]
 
 
 def always(server: Any, **reaction: Any) -> None:
