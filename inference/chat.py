@@ -196,7 +196,7 @@ class ChatClient:
         body = self.body(messages, sampling, n=n, extra=extra)
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return await self._patiently(lambda: self._completed(body), "chat completion", tokens)
+        return await self.patiently(lambda: self._completed(body), "chat completion", tokens)
 
     def body(
         self,
@@ -240,7 +240,12 @@ class ChatClient:
         }
         if language is not None:
             form["language"] = language
-        return await self._patiently(lambda: self._transcribed(form), "transcription")
+        return await self.patiently(lambda: self._transcribed(form), "transcription")
+
+    @property
+    def sdk(self) -> Any:
+        """Return the openai package's client, for what is no chat; ask it within `patiently`."""
+        return self._client
 
     async def close(self) -> None:
         """Close all connections."""
@@ -265,14 +270,24 @@ class ChatClient:
                     continue
                 raise
             self._note(raw.headers, refused=False)
-            return _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
+            return reply_of(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
 
     async def _transcribed(self, form: dict[str, Any]) -> str:
         raw = await self._client.audio.transcriptions.with_raw_response.create(**form)
         return _transcript(raw.headers.get("content-type", ""), raw.content)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[Reply]], wanted: str, tokens: int = 0) -> Reply:
-        """Ask until there is a reply, a failure that does not pass, or no attempt left; `wanted` names the reply."""
+    async def patiently(self, ask: Callable[[], Awaitable[Reply]], wanted: str, tokens: int = 0) -> Reply:
+        """Ask until there is a reply, a failure that does not pass, or no attempt left.
+
+        Args:
+            ask: one attempt; it may raise what the openai package raises.
+            wanted: what the reply should be, in words.
+            tokens: about how many tokens that costs, for a limit of tokens a minute.
+
+        Raises:
+            ChatError: this request cannot be answered.
+            ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
+        """
         try:
             async for attempt in tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception_type(_Passing),
@@ -444,7 +459,7 @@ def _name(value: object) -> str | None:
     return printable(value) if isinstance(value, str) else None
 
 
-def _reply(body: dict[str, Any]) -> ChatReply:
+def reply_of(body: Mapping[str, Any]) -> ChatReply:
     """Read a chat completion; anything else raises one of NO_COMPLETION."""
     choices = sorted(body["choices"], key=lambda choice: choice.get("index", 0))
     if not choices:

@@ -100,10 +100,6 @@ class Asking:
         keys = {asked.key, *(latest.key for latest, _ in self._conversations(asked))}
         return [usage for key in keys for usage in self._ledger.usage(key)]
 
-    def expected(self, asked: Asked) -> Usage:
-        """Return about what a call for all replies to a response costs."""
-        return self._expected(asked, self.judge.n)
-
     async def ask(self, asked: Asked) -> bool:
         """Ask until all replies are there; return whether they are."""
         while missing := self.missing(asked):
@@ -121,17 +117,20 @@ class Asking:
         for sample, (latest, reply) in enumerate(self._conversations(asked)):
             if reply is None:
                 open_.setdefault(latest.key, (latest, []))[1].append(sample)
+        if self._one_at_a_time:
+            return [(latest, [sample]) for latest, samples in open_.values() for sample in samples]
         return list(open_.values())
 
-    def keep(self, asked: Asked, samples: Sequence[int], reply: ChatReply, *, batched: bool = False) -> None:
+    def keep(self, key: str, samples: Sequence[int], reply: ChatReply, *, batched: bool = False) -> None:
         """File the replies of one call under their sample numbers."""
+        self._one_at_a_time |= len(reply.texts) < len(samples)  # it takes no `n`, or does not heed it
         usage = Usage(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens, batched)
         texts = [None if text is None else text.strip() for text in reply.texts]
         kept = [
             (sample, Reply(text, reply.model, reply.fingerprint, reason))
             for sample, text, reason in zip(samples, texts, reply.finish_reasons, strict=False)
         ]
-        self._ledger.keep(asked.key, kept, usage)
+        self._ledger.keep(key, kept, usage)
 
     def body(self, asked: Asked, samples: Sequence[int]) -> dict[str, Any]:
         """Return the request for some of a conversation's replies."""
@@ -172,15 +171,8 @@ class Asking:
         return self._task.plain(text) if self.judge.reply_form != "text" else text
 
     async def _call(self, asked: Asked, samples: list[int]) -> None:
-        """Ask for replies in one call, or, where the server gives one a call, in several at once."""
-        if len(samples) == 1 or not self._one_at_a_time:
-            await self._one_call(asked, samples)
-        else:
-            await _all(self._one_call(asked, [sample]) for sample in samples)
-
-    async def _one_call(self, asked: Asked, samples: list[int]) -> None:
         judge = self.judge
-        expected = self._expected(asked, len(samples))
+        expected = self.expected(asked, len(samples))
         dollars = judge.price.dollars(expected) if judge.price else 0.0
         reserved = await self._account.reserve(dollars)
         if reserved is None:
@@ -195,16 +187,15 @@ class Asking:
                 tokens=expected.prompt + expected.completion,
             )
             usage = Usage(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-            self.keep(asked, samples, reply)
+            self.keep(asked.key, samples, reply)
         finally:
             self._account.settle(reserved, dollars, usage, judge.price)
-        if len(reply.texts) < len(samples):
-            self._one_at_a_time = True  # it takes no `n`, or does not heed it
 
-    def _expected(self, asked: Asked, n: int) -> Usage:
+    def expected(self, asked: Asked, n: int, *, batched: bool = False) -> Usage:
+        """Return about what a call for n replies costs."""
         prompt = sum(estimated_tokens(message["content"]) for message in asked.messages)
         # JSON has a token for about every second character.
-        return Usage(prompt, n * (len(self._task.all_no(asked.fields)) // 2 + 2))
+        return Usage(prompt, n * (len(self._task.all_no(asked.fields)) // 2 + 2), batched=batched)
 
 
 async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -16,6 +16,7 @@ from judges.judge import (
     DEFAULT_CONCURRENCY,
     DEFAULT_SAMPLING,
     DEFAULT_TIMEOUT,
+    EMBEDDED,
     REPLY_FORMS,
     Choice,
     chosen,
@@ -59,6 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
         options,
         lambda: [make() for make in factories],
         progress=lambda total: Progress("judging", total=total, done=0),
+        say=say,
     )
     say(
         f"{outcome.judged} judged by {arguments.judge_model} ({outcome.asked} asked now), "
@@ -103,6 +105,10 @@ def _options(arguments: argparse.Namespace) -> run.Options:
     task.check_prompt(prompt)
     if arguments.no_ledger and arguments.ledger:
         raise UsageError("--ledger and --no_ledger contradict each other")
+    if arguments.batch and arguments.no_ledger:
+        raise UsageError("--batch needs a ledger: what was sent could not be picked up again without")
+    if arguments.batch and EMBEDDED in names_in(arguments.judge_model):
+        raise UsageError("--batch is for servers that take batches; the embedded grader does not")
     ledger = _path(arguments.ledger) or files[0][1].parent / "ledger.sqlite"
     return run.Options(
         task=task,
@@ -112,6 +118,7 @@ def _options(arguments: argparse.Namespace) -> run.Options:
         ledger=None if arguments.no_ledger else ledger,
         max_rejudge=arguments.max_rejudge,
         max_cost=arguments.max_cost,
+        batch=arguments.batch,
     )
 
 
@@ -203,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         "--price", type=price_of, metavar="IN,OUT", help="dollars a million tokens (default: the grader's)"
     )
     pace.add_argument("--max_cost", type=not_negative, metavar="USD", help="stop before this is spent")
+    pace.add_argument("--batch", action="store_true", help="send batches, which may take a day and cost less")
     kept = parser.add_argument_group("what is kept")
     kept.add_argument("--ledger", metavar="FILE", help="where replies are kept (default: ledger.sqlite by the file)")
     kept.add_argument("--no_ledger", action="store_true", help="keep no replies: a run that is killed is paid again")

@@ -123,8 +123,12 @@ class Account:
         self._in_flight -= 1
         self._settled.set()
         self._settled = asyncio.Event()
-        if usage is None:
-            return
+        if usage is not None:
+            self.book(usage, price)
+            self._expected += expected if price is not None else 0.0
+
+    def book(self, usage: Usage, price: Price | None) -> None:
+        """Book what one answered call cost."""
         self.calls += 1
         self.usage = Usage(
             self.usage.prompt + usage.prompt,
@@ -133,4 +137,3 @@ class Account:
         )
         if price is not None:
             self.dollars += price.dollars(usage)
-            self._expected += expected

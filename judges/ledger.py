@@ -38,6 +38,15 @@ CREATE TABLE IF NOT EXISTS replies (
     PRIMARY KEY (request, sample)
 ) WITHOUT ROWID
 """
+BATCHES = """
+CREATE TABLE IF NOT EXISTS batches (
+    mark TEXT PRIMARY KEY,          -- ours, kept with the batch at the server
+    server TEXT NOT NULL,
+    model TEXT NOT NULL,
+    batch TEXT,                     -- the server's name for it; null until it is known
+    done INTEGER NOT NULL DEFAULT 0 -- 1: its results are filed
+) WITHOUT ROWID
+"""
 COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "batched")  # which the first ledgers lack
 
 
@@ -91,6 +100,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     try:
         _write_ahead(connection)
         connection.execute(SCHEMA)
+        connection.execute(BATCHES)
         if _lacking(connection):
             connection.execute("BEGIN IMMEDIATE")
             for name in _lacking(connection):  # looked up again: another process may have been quicker
@@ -225,6 +235,30 @@ class Ledger:
                 return cursor.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise DataError(f"cannot be read as ledger: {error}", path=self.path) from None
+
+    def open_batches(self, server: str, model: str) -> list[tuple[str, str | None]]:
+        """Return the batches whose results are not filed yet: our mark, and the server's name where it is known.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        return self._rows(
+            "SELECT mark, batch FROM batches WHERE server = ? AND model = ? AND NOT done ORDER BY mark", (server, model)
+        )
+
+    def note_batch(self, mark: str, server: str, model: str, batch: str | None = None, *, done: bool = False) -> None:
+        """Commit what is known of a batch.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        try:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO batches (mark, server, model, batch, done) VALUES (?, ?, ?, ?, ?)",
+                (mark, server, model, batch, int(done)),
+            )
+        except sqlite3.Error as error:
+            raise DataError(f"a batch cannot be noted: {error}", path=self.path) from None
 
     def close(self) -> None:
         """Close the file."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from data.records import ItemId, Verdict
 from inference import loop
 from judges import manifest
 from judges.asking import Asked, Asking
+from judges.batch import Batching
 from judges.cost import Account
 from judges.judge import Judge
 from judges.ledger import Ledger, Reply, Usage
@@ -45,6 +47,7 @@ class Options:
         ledger: the file of replies; None keeps none.
         max_rejudge: how often a reply that cannot be read is asked for again.
         max_cost: US dollars that this run may spend; None for no limit.
+        batch: ask through the server's Batch API.
     """
 
     task: Task
@@ -54,6 +57,7 @@ class Options:
     ledger: Path | None
     max_rejudge: int = 0
     max_cost: float | None = None
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ def run(
     judges: Callable[[], list[Judge]],
     *,
     progress: Callable[[int], AbstractContextManager[Progress]],
+    say: Callable[[str], None],
 ) -> Outcome:
     """Judge every response that has no full set of replies yet, and write the files anew.
 
@@ -126,6 +131,7 @@ def run(
         options: what to do.
         judges: makes the graders; called once every file has proved readable. The first one's replies are `pred_score`.
         progress: makes a progress display from the number of responses, once a grader.
+        say: writes a line of talk.
 
     Raises:
         DataError: a file is broken or cannot be written.
@@ -140,7 +146,7 @@ def run(
         ledger = Ledger(options.ledger)
         stack.callback(ledger.close)
         work = _Run(options, graders, ledger)
-        loop.run(work.ask(lambda: progress(total * len(graders))))
+        loop.run(work.batched(say) if options.batch else work.ask(lambda: progress(total * len(graders))))
         return work.written()
 
 
@@ -220,14 +226,24 @@ class _Run:
             for asking in self.askings:
                 await asking.judge.client.close()
 
+    async def batched(self, say: Callable[[str], None]) -> None:
+        """Ask every grader for what is missing through batches, all graders side by side."""
+        try:
+            batchings = [(Batching(asking, self._ledger, self._account, say), asking) for asking in self.askings]
+            await loop.together(batching.ask(partial(self._responses, asking)) for batching, asking in batchings)
+        finally:
+            for asking in self.askings:
+                await asking.judge.client.close()
+
     def planned(self, asking: Asking) -> Plan:
         """Return what one grader would be asked."""
         calls, known, expected = 0, 0, Usage()
         for asked in self._responses(asking):
             if asking.missing(asked):
                 calls += 1
-                usage = asking.expected(asked)
-                expected = Usage(expected.prompt + usage.prompt, expected.completion + usage.completion)
+                usage = asking.expected(asked, asking.judge.n, batched=self._options.batch)
+                prompt, completion = expected.prompt + usage.prompt, expected.completion + usage.completion
+                expected = Usage(prompt, completion, batched=usage.batched)
             else:
                 known += 1
         price = asking.judge.price

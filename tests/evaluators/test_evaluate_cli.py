@@ -297,7 +297,7 @@ def test_answers_are_remarked_on(tmp_path: Path, write_jsonl: Write, capsys: pyt
     found = [json.loads(line)["remarks"] for line in details.read_text().splitlines()]
     assert found == [["empty"], ["refusal"], ["other language"], ["truncated"], []]
     text = output(capsys, "--src_file", path)
-    assert "Of 4 answers: 1 empty, 1 cut off at max_tokens (‡), 1 open like a refusal, 1 in the script of another" in text
+    assert "Of 4 answers: 1 empty, 1 cut off at max_tokens (‡), 1 open like a refusal, 1 in the script of" in text
 
 
 def test_agreement_stands_beside_judged_numbers(
