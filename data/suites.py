@@ -1,8 +1,8 @@
 """What there is to run: one row a subset, and the names by which people call subsets and languages.
 
 The file names are the hub's: `closed-ended/closed_<variant>_<lang>.jsonl`, `open-ended/open_ended_<lang>.jsonl`,
-`adjustment/adjustment_<lang>.jsonl`; Chinese files end in `cn`, the language is called `zh` everywhere else. Ours beside
-them: `open_ended_<variant>_<lang>.jsonl`, and any language with a two-letter code.
+`adjustment/adjustment_<lang>.jsonl`; Chinese files end in `cn`, the language is called `zh` everywhere else. Sets built
+with `python -m data build` have `open_ended_<variant>_<lang>.jsonl` too, and any language with a two-letter code.
 """
 
 from __future__ import annotations
