@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.errors import guarded
 from data.flags import FlagParser
+from data.variants import cli as build
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +33,26 @@ def _merge(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
+    """Return a function from a recording and its language to what is heard in it; None: not a language it knows."""
+    from data import audio
+    from inference import asr
+
+    recognisers: dict[str | None, asr.Transcriber] = {}
+
+    def hear(path: Path, language: str | None) -> str | None:
+        if name == "embedded" and language not in ("en", None):
+            return None  # it knows English only
+        if language not in recognisers:
+            recognisers[language] = asr.load_transcriber(name, {"languages": [language] if language else []})
+        try:
+            return recognisers[language].transcribe(audio.clip(path, asr.SAMPLING_RATE))
+        except asr.TranscriptionFailed:
+            return ""
+
+    return hear
+
+
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
@@ -49,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("--partial", action="store_true", help="join what is there, though shards are unfinished")
     merge.add_argument("--overwrite", action="store_true", help="replace joined files that hold other answers")
     merge.set_defaults(command=_merge)
+    build.add(commands, _recogniser)
     return parser
 
 

@@ -92,7 +92,7 @@ _COUNTS = {
     "change_case:capital_word_frequency": _Count(
         "capital_frequency",
         "capital_relation",
-        {"en": "{n} words in capital letters", "zh": "{n}个全部大写的单词"},
+        {"en": "{n} words in capital letters"},
     ),
 }
 
@@ -131,10 +131,6 @@ _CASES = {
     "en": {
         "change_case:english_capital": ("lower case letters only", "capital letters", "lower case letters"),
         "change_case:english_lowercase": ("capital letters only", "lower case letters", "capital letters"),
-    },
-    "zh": {
-        "change_case:english_capital": ("全部改用小写字母", "大写字母", "小写字母"),
-        "change_case:english_lowercase": ("全部改用大写字母", "小写字母", "大写字母"),
     },
 }
 _OTHER_CASE = {
@@ -197,7 +193,7 @@ def _change(rule: str, arguments: Mapping[str, Any], lang: str, chance: random.R
     """Return how an instruction can be revised, or None."""
     if rule in _LIFTED[lang]:
         return _Change(*_LIFTED[lang][rule])
-    if rule in _CASES[lang]:
+    if rule in _CASES.get(lang, {}):
         return _Change(*_CASES[lang][rule], rule=_OTHER_CASE[rule], arguments={})
     made = _SPECIAL.get(rule, _counted)(rule, arguments, lang, chance)
     return made if made is None or _is_sayable(made.said) else None
@@ -208,7 +204,9 @@ def _counted(rule: str, arguments: Mapping[str, Any], lang: str, chance: random.
     count = _COUNTS.get(rule)
     threshold = arguments.get(count.threshold) if count else None
     relation = arguments.get(count.relation, "") if count and count.relation else "exactly"
-    if count is None or not isinstance(threshold, int) or threshold < 1 or relation not in _AMOUNT[lang]:
+    if count is None or lang not in count.unit or relation not in _AMOUNT[lang]:
+        return None
+    if not isinstance(threshold, int) or threshold < 1:
         return None
     new = dict(arguments)
     if relation == "exactly":

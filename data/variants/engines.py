@@ -191,9 +191,9 @@ class Command:
         program = voice.command[0]
         return None if shutil.which(program) else f"{program} is not installed or not on the path"
 
-    def version(self, voice: Voice) -> str | None:
-        """Return the command itself: another model or option is another voice."""
-        return " ".join(voice.command)
+    def version(self, voice: Voice) -> str | None:  # noqa: ARG002
+        """Return None: the command itself says which program and model it is."""
+        return None
 
     def speak(self, text: str, voice: Voice, manner: Manner) -> Speech:  # noqa: ARG002
         """Run the command."""

@@ -30,8 +30,8 @@ class Server:
         return None if well else f"base_url '{voice.base_url}' is no address such as http://localhost:8000/v1"
 
     def version(self, voice: Voice) -> str | None:
-        """Return server and model, which decide on the sound."""
-        return f"{voice.model} at {voice.base_url}"
+        """Return the model, which decides on the sound."""
+        return voice.model
 
     def speak(self, text: str, voice: Voice, manner: Manner) -> Speech:
         """Ask the server for a WAV file; busy and failing servers are asked again, up to five times.

@@ -59,7 +59,7 @@ def spoken(text: str, lang: str, rules: tuple[str, ...] = ()) -> str:
         plain = _without_emphasis(plain)
     lines = [_line(line, lang) for line in _without_layout(plain).split("\n")]
     joined = BETWEEN.get(lang, " ").join(_ended(lines, lang))
-    return re.sub(r" {2,}", " ", WORDED.get(lang, lambda other: _numbers_only(other, lang))(joined)).strip()
+    return re.sub(r" {2,}", " ", _worded(joined, lang)).strip()
 
 
 def unsayable(text: str, lang: str) -> list[str]:
@@ -112,8 +112,10 @@ def _ended(lines: list[str], lang: str) -> list[str]:
     return [*stopped, *kept[-1:]]
 
 
-def _numbers_only(text: str, lang: str) -> str:
-    """Write out the numbers of a language that has no table of symbols."""
+def _worded(text: str, lang: str) -> str:
+    """Write out numbers and symbols; in a language without a table of symbols only numbers."""
+    if lang in WORDED:
+        return WORDED[lang](text)
     if not countable(lang):
         return text
     return re.sub(r"\d+(?:[.,]\d+)?", lambda found: f" {number(found.group().replace(',', '.'), lang)} ", text)

@@ -118,7 +118,8 @@ class SpeechCache:
 
 def key(text: str, voice: Voice, manner: Manner) -> str:
     """Return a hash of all that decides on the sound."""
-    asked = [text, voice.engine, voice.setting, engine_of(voice).version(voice), asdict(manner)]
+    who = [voice.engine, voice.setting, voice.base_url, voice.command, engine_of(voice).version(voice)]
+    asked = [text, who, asdict(manner)]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
