@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ def build(
             notes = [*planned.notes]
             if recogniser is not None:
                 notes += _listen(planned, out, entries, journal, recogniser, say)
-        whole = _write(recipe, planned, out, entries, notes, recogniser)
+        whole = _write(recipe, planned, out, entries, notes)
         _remove(out, before.keys() - whole["audio"].keys())
         (out / JOURNAL).unlink()
     lengths = {path: entry["seconds"] for path, entry in entries.items()}
@@ -308,8 +308,7 @@ def _write(
     planned: Plan,
     out: Path,
     entries: Mapping[str, dict[str, Any]],
-    notes: Iterable[str],
-    recogniser: Recogniser | None,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """Write lines, README and, last, the manifest; return what the manifest holds."""
     files: dict[str, Any] = {}
@@ -320,7 +319,7 @@ def _write(
             entry = entries[item.job.path]
             row = dict(item.fields) | {name: entry[name] for name in ("snr_db", "noise_start") if name in entry}
             lines.append(jsonl.dumps(row | {"recipe": planned.recipe_id}))
-            if recogniser is not None and entry.get("recogniser") == recogniser.name:
+            if "heard" in entry:
                 heard.append((Path(path).stem, row, entry["heard"]))
         jsonl.rewrite(out / path, lines)
         files[path] = {"sha256": hashlib.sha256(b"".join(lines)).hexdigest(), "lines": len(lines)}
@@ -337,8 +336,7 @@ def _write(
     }
     if recipe.format == "ogg":
         whole["encoding"]["compression"] = manifest.COMPRESSION
-    measured_rates = intelligibility.rates(heard)
-    text = card(recipe, planned, whole, list(notes), recogniser.name if recogniser else None, measured_rates)
+    text = card(recipe, planned, whole, notes, intelligibility.rates(heard))
     jsonl.rewrite(out / README, [text.encode()])
     jsonl.rewrite(out / manifest.MANIFEST, [manifest.dumped(whole)])
     return whole

@@ -47,7 +47,6 @@ def card(
     planned: Plan,
     whole: Mapping[str, Any],
     notes: Sequence[str],
-    recogniser: str | None,
     rates: Sequence[Rate],
 ) -> str:
     """Return the README's text.
@@ -57,7 +56,6 @@ def card(
         planned: what it came to.
         whole: what the manifest holds.
         notes: what was left out or not measured, and why.
-        recogniser: who listened; None: nobody.
         rates: what was understood.
     """
     about = recipe.about.strip() or "# A spoken instruction set\n\nSynthetic speech, built by `python -m data build`."
@@ -66,7 +64,7 @@ def card(
         "## What is in it\n\n" + "\n".join(_contents(planned, whole)),
         "## Fields beside those of the prompts\n\n| field | meaning |\n| --- | --- |\n" + "\n".join(_fields(planned)),
         "## How it was made\n\n" + "\n".join(_making(recipe, planned)),
-        "## How well it is understood\n\n" + "\n".join(_understood(recogniser, rates)),
+        "## How well it is understood\n\n" + "\n".join(_understood(whole, rates)),
         *(["## Left out\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
         "## Licences\n\n" + "\n".join(_licences(recipe, planned)),
         "## Check and rebuild\n\n" + _CHECK.strip(),
@@ -149,14 +147,15 @@ def _told(items: Sequence[Item]) -> dict[str, Any]:
     }
 
 
-def _understood(recogniser: str | None, rates: Sequence[Rate]) -> Iterator[str]:
-    if recogniser is None or not rates:
+def _understood(whole: Mapping[str, Any], rates: Sequence[Rate]) -> Iterator[str]:
+    if not rates:
         yield "Not measured."
         return
+    listeners = sorted({entry["recogniser"] for entry in whole["audio"].values() if "heard" in entry})
     yield (
-        f"Error rates of {recogniser} in percent, case and punctuation ignored: of words, or of characters in "
-        f"languages without blanks ({', '.join(sorted(UNSEGMENTED))}). A small model exaggerates; a group of few words "
-        "is a hint, no measurement."
+        f"Error rates of {' and '.join(listeners)} in percent, case and punctuation ignored: of words, or of "
+        f"characters in languages without blanks ({', '.join(sorted(UNSEGMENTED))}). A small model exaggerates; a "
+        "group of few words is a hint, no measurement."
     )
     yield ""
     yield "| file | % | of | in detail |"

@@ -60,7 +60,7 @@ class Server:
             retry=tenacity.retry_if_exception_type(httpx.TransportError)
             | tenacity.retry_if_result(lambda answer: answer.status_code == 429 or answer.status_code >= 500),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=20),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=20),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         try:

@@ -101,7 +101,7 @@ _STEPS: tuple[tuple[str, str | Callable[[Match[str]], str]], ...] = (
     *((rf"{left}([^<>\[\]{{}}【】\n]+){right}", _enclosed(name)) for left, right, name in _PAIRS),
     (rf"([$€£¥￥]) ?({_QUANTITY})", lambda found: f"{_quantity(found[2])}{_CURRENCIES[found[1]]}"),
     (rf"({_QUANTITY}) ?%", lambda found: f"百分之{_quantity(found[1])}"),
-    (r"\b(\d{1,2})[:：]([0-5]\d)(?!\d)", _time),
+    (r"(?<!\d)(\d{1,2})[:：]([0-5]\d)(?!\d)", _time),
     (r"(?<!\d)(\d{4})(?=年)", _year),
     (r"(?<=\d) ?[-–—~～] ?(?=\d)", "到"),
     (r"(?<![\w）])[-−](?=\d)", "负"),
