@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,8 @@ def _remove(out: Path, names: Iterable[str]) -> None:
         if path.is_relative_to(os.path.normpath(out)) and path.suffix[1:] in _OURS:
             with jsonl.writing(path):
                 path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that holds more stays
+                path.parent.rmdir()
 
 
 def _kept(

@@ -39,6 +39,14 @@ COMPRESSION = 0.8
 SAMPLES_HASH = "sha256 of the decoded samples as little-endian int16: rint(x * 32768), clipped to -32768 ... 32767"
 
 
+def _holds(path: Path, hashed: str) -> bool:
+    """Return whether a file is there and has samples of this hash."""
+    try:
+        return path.is_file() and samples_sha256(decode(path)[0]) == hashed
+    except DataError:
+        return False
+
+
 def samples_sha256(samples: Samples) -> str:
     """Return the hash of decoded samples, shape (n,), as `SAMPLES_HASH` words it."""
     return hashlib.sha256(quantised(samples).tobytes()).hexdigest()
@@ -70,7 +78,7 @@ def write_audio(path: Path, samples: Samples) -> dict[str, Any]:
         sf.write(buffer, quantised(samples), RATE, format=container, subtype=coding)
     content, heard = buffer.getvalue(), decode(buffer)[0]
     hashed = samples_sha256(heard)
-    if path.is_file() and samples_sha256(decode(path)[0]) == hashed:
+    if _holds(path, hashed):
         content = path.read_bytes()
     else:
         put(path, content)

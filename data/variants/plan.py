@@ -371,9 +371,12 @@ class _Planner:
         if not self._wanted.conditions:
             kinds = [kind for kind in NOISES if kind != "babble" or count > 1]
             return [(kind, snr_db) for snr_db in SNRS_DB for kind in kinds]
-        if count == 1 and any(noise == "babble" for noise, _ in self._wanted.conditions):
-            raise UsageError("babble is other prompts' speech, and there is one prompt only")
-        return list(self._wanted.conditions)
+        left = [condition for condition in self._wanted.conditions if condition[0] != "babble" or count > 1]
+        if len(left) < len(self._wanted.conditions):
+            self._leave_out("babble: it is other prompts' speech, and there is one prompt only")
+        if not left:
+            raise UsageError("no noise is left but babble")
+        return left
 
     def _surroundings(self, noise: str, snr_db: float, index: int, plain: Sequence[Utterance]) -> Surroundings:
         seed = self._seed(index)
@@ -496,7 +499,7 @@ def _file_stem(key: int | str) -> str:
     if isinstance(key, int):
         return f"{key:03}"
     plain = re.sub(r"[^A-Za-z0-9.-]+", "-", key)[:60].strip(".-")
-    return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return plain if plain == key and not key.isdigit() else f"{plain}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 @cache
