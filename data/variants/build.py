@@ -228,8 +228,9 @@ def _made(
             yield job, studio.make(job)
             report()
         return
-    # Spawned: a fork would copy locks that another thread may hold.
-    context = multiprocessing.get_context("spawn")
+    # Not plainly forked, which would copy locks that another thread may hold; one server imports for all.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([studio.__module__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work)
     try:
         running = {pool.submit(studio.make, job): job for job in jobs}

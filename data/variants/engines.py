@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import io
+import math
 import re
 import shutil
 import subprocess
@@ -30,7 +31,6 @@ PICO_VOLUME = 50
 """In percent. At 100 the engine clips its loudest samples; levels are set afterwards anyway."""
 
 ESPEAK_WORDS_PER_MINUTE = 150
-ESPEAK_PITCH = 50
 
 LONGEST_SECONDS = 300
 """A program that speaks for longer than this is stopped."""
@@ -96,10 +96,7 @@ class Pico:
 
     def version(self, voice: Voice) -> str | None:  # noqa: ARG002
         """Return the package's version."""
-        try:
-            return importlib.metadata.version("ttspico")
-        except importlib.metadata.PackageNotFoundError:
-            return None
+        return _package_version("ttspico")
 
     def speak(self, text: str, voice: Voice, manner: Manner) -> Speech:
         """Say a text; stress is markup that this engine reads."""
@@ -165,7 +162,8 @@ class Espeak(_Program):
 
     def _command(self, text: str, voice: Voice, manner: Manner, target: Path) -> tuple[list[str], str | None]:
         # -b 1: standard input is UTF-8, whatever the locale says.
-        speed, height = round(ESPEAK_WORDS_PER_MINUTE * manner.rate), min(99, round(ESPEAK_PITCH * manner.pitch))
+        speed = round(ESPEAK_WORDS_PER_MINUTE * manner.rate)
+        height = min(99, round(50 + 50 * math.log2(manner.pitch)))  # 0 to 99: an octave down to an octave up
         asked = ["-v", voice.setting, "-s", str(speed), "-p", str(height)]
         return [*asked, "-b", "1", "-w", str(target), "--stdin"], text
 
@@ -246,6 +244,14 @@ def decoded(content: bytes, source: str) -> Speech:
         raise DataError(f"what {source} gave holds no sound")
     steps = np.clip(np.rint(samples.mean(axis=1, dtype=np.float64) * 32768), -32768, 32767)
     return Speech((steps / 32768).astype(np.float32), int(rate))
+
+
+@cache
+def _package_version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 @cache

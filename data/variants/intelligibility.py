@@ -117,8 +117,10 @@ def _groups(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "", spoken
     if "fluent_text" in line:
         yield "against the fluent words", str(line["fluent_text"])
-    for field in ("noise", "snr_db", "style"):
+    for field in ("noise", "style"):
         if field in line:
             yield f"{field} {line[field]}", spoken
+    if "snr_db" in line:
+        yield f"snr_db {line['snr_db']:.0f}", spoken
     if line.get("variant") in ("standard", "accent"):
         yield f"voice {line['voice']}", spoken

@@ -162,11 +162,11 @@ def plan(recipe: Recipe, own_voices: Mapping[str, Voice]) -> Plan:
             if path in files:
                 raise UsageError(f"two lists of prompts make {path}; join them, or build them into two folders")
             files[path] = items
-        notes += [note for note in planner.notes if note not in notes]
+        notes += planner.notes
         used |= planner.used
     if not any(files.values()):
         raise UsageError(f"nothing is left to build: {'; '.join(notes)}")
-    return Plan(files, notes, used, _settings(recipe, used))
+    return Plan(files, list(dict.fromkeys(notes)), used, _settings(recipe, used))
 
 
 class _Planner:
@@ -499,7 +499,11 @@ def _file_stem(key: int | str) -> str:
     if isinstance(key, int):
         return f"{key:03}"
     plain = re.sub(r"[^A-Za-z0-9.-]+", "-", key)[:60].strip(".-")
-    return plain if plain == key and not key.isdigit() else f"{plain}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return (
+        plain
+        if plain == key and not key.isdigit()
+        else f"{plain}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    )
 
 
 @cache

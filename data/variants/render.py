@@ -53,7 +53,7 @@ class Studio:
             speech = rooms.reverberant(speech, rooms.response(around.room, RATE, self.cache / "rooms"), RATE)
         sound, measured = self._noise(around, speech, job)
         mixture = background.mix(speech, sound, RATE, around.snr_db)
-        return mixture.samples, {"snr_db": round(mixture.snr_db, 2), **measured}
+        return mixture.samples, {"snr_db": round(mixture.snr_db, 2) + 0.0, **measured}  # no -0.0
 
     def _spoken(self, utterance: Utterance, job: Job) -> Samples:
         """Say something and bring it to the set's rate, level and margins."""

@@ -71,6 +71,28 @@ def test_pitch_changes_the_sound(voice: str) -> None:
     assert not np.array_equal(usual[:8000], high[:8000])
 
 
+@pytest.mark.parametrize("voice", ["pico-en-us", "pico-de", "flite-slt", "flite-awb", "espeak-en-029"])
+@pytest.mark.parametrize("pitch", [0.8, 1.25])
+def test_engines_change_the_pitch_and_not_the_formants(voice: str, pitch: float) -> None:
+    """The pitch moves by what was asked for; the spectral envelope fits its old self best unscaled."""
+    world = pytest.importorskip("pyworld", reason="the extra 'speech' is not installed")
+
+    def analysed(factor: float) -> tuple[np.ndarray, np.ndarray, float]:
+        speech = said("Please write about the old lighthouse.", voice, pitch=factor)
+        samples = speech.samples.astype(np.float64)
+        frequency, times = world.dio(samples, speech.rate)
+        envelope = np.log(world.cheaptrick(samples, frequency, times, speech.rate)[frequency > 0] + 1e-12).mean(axis=0)
+        hertz = np.linspace(0, speech.rate / 2, len(envelope))
+        return hertz, envelope, float(np.median(frequency[frequency > 0]))
+
+    hertz, usual, height = analysed(1.0)
+    _, changed, new_height = analysed(pitch)
+    heard = (hertz > 300) & (hertz < 4500)
+    misfit = {scale: np.std((np.interp(hertz * scale, hertz, usual) - changed)[heard]) for scale in (0.8, 1.0, 1.25)}
+    assert new_height / height == pytest.approx(pitch, rel=0.06)
+    assert min(misfit, key=misfit.__getitem__) == 1.0
+
+
 def test_stress_lengthens_a_word() -> None:
     """A stressed word is said more slowly."""
     text = "Use exactly three words."
