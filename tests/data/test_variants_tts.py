@@ -89,7 +89,7 @@ def test_engines_change_the_pitch_and_not_the_formants(voice: str, pitch: float)
     _, changed, new_height = analysed(pitch)
     heard = (hertz > 300) & (hertz < 4500)
     misfit = {scale: np.std((np.interp(hertz * scale, hertz, usual) - changed)[heard]) for scale in (0.8, 1.0, 1.25)}
-    assert new_height / height == pytest.approx(pitch, rel=0.06)
+    assert new_height / height == pytest.approx(pitch, rel=0.1)
     assert min(misfit, key=misfit.__getitem__) == 1.0
 
 
