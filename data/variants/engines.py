@@ -32,7 +32,7 @@ PICO_VOLUME = 50
 
 ESPEAK_WORDS_PER_MINUTE = 150
 ESPEAK_PITCH_STEPS = 97
-"""Steps of `-p` (0 to 99, 50 is the voice's own) for e times the median pitch, as measured on 1.51 with four languages."""
+"""Steps of `-p` (0 to 99, 50 is the usual one) for e times the median pitch, measured on 1.51 with four languages."""
 
 LONGEST_SECONDS = 300
 """A program that speaks for longer than this is stopped."""
