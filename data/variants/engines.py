@@ -176,6 +176,11 @@ class Festival(_Program):
     program = "text2wave"
     version_of = "festival"
 
+    def missing(self, voice: Voice) -> str | None:
+        """Return why it cannot speak, or None; its voices are packages of their own."""
+        here = shutil.which("festival") and voice.setting in _festival_voices()
+        return super().missing(voice) or (None if here else f"voice {voice.setting} is not installed ({voice.package})")
+
     def _command(self, text: str, voice: Voice, manner: Manner, target: Path) -> tuple[list[str], str | None]:  # noqa: ARG002
         # The setting becomes code of festival's own language: letters, digits and underscores only.
         if not re.fullmatch(r"\w+", voice.setting, re.ASCII):
@@ -246,6 +251,14 @@ def decoded(content: bytes, source: str) -> Speech:
         raise DataError(f"what {source} gave holds no sound")
     steps = np.clip(np.rint(samples.mean(axis=1, dtype=np.float64) * 32768), -32768, 32767)
     return Speech((steps / 32768).astype(np.float32), int(rate))
+
+
+@cache
+def _festival_voices() -> str:
+    """Return the names of the installed voices, as festival prints them."""
+    return subprocess.run(
+        ["festival", "-b", "(print (voice.list))"], capture_output=True, text=True, check=False
+    ).stdout
 
 
 @cache

@@ -69,7 +69,7 @@ class Rate:
 
     Attributes:
         file: stem of the JSONL file.
-        group: which of its items ("snr_db 5.0", "voice pico-en-us"); empty: all.
+        group: which of its items ("5 dB", "voice pico-en-us"); empty: all.
         errors: fewest insertions, deletions and substitutions.
         said: words (or characters) that were said.
     """
@@ -121,6 +121,6 @@ def _groups(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if field in line:
             yield f"{field} {line[field]}", spoken
     if "snr_db" in line:
-        yield f"snr_db {line['snr_db']:.0f}", spoken
+        yield f"{round(line['snr_db'], 1) + 0.0:g} dB", spoken
     if line.get("variant") in ("standard", "accent"):
         yield f"voice {line['voice']}", spoken

@@ -73,7 +73,7 @@ def test_rates_of_a_file_and_its_groups() -> None:
         ("closed_standard_en", "voice b"): (2, 4, 50.0),
         ("closed_background_en", ""): (4, 4, 100.0),
         ("closed_background_en", "noise hum"): (4, 4, 100.0),
-        ("closed_background_en", "snr_db 5"): (4, 4, 100.0),
+        ("closed_background_en", "5 dB"): (4, 4, 100.0),
         ("closed_disfluency_en", ""): (0, 5, 0.0),
         ("closed_disfluency_en", "against the fluent words"): (1, 4, 25.0),
     }

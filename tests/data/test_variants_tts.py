@@ -121,10 +121,10 @@ def test_text_is_never_a_command(voice: str, text: str, tmp_path: Path, monkeypa
 def test_what_cannot_be_said_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each refusal names its reason, before any engine is started."""
     monkeypatch.setattr(shutil, "which", lambda name: f"/nowhere/{name}")
-    flite, festival = VOICES["flite-slt"], VOICES["festival-slt"]
+    flite = VOICES["flite-slt"]
     for voice, manner, reason in (
         (VOICES["flite-rms"], Manner(pitch=1.2), "cannot change its pitch"),
-        (festival, Manner(rate=1.2), "cannot change its speed"),
+        (replace(flite, rate=False), Manner(rate=1.2), "cannot change its speed"),
         (flite, Manner(stressed=("Hello",)), "cannot stress"),
         (flite, Manner(emotion="happy"), "has no emotions"),
         (flite, Manner(rate=3.0), r"between 0\.5 and 2"),
