@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data.errors import guarded
 from data.flags import FlagParser
+from data.variants import cli as build
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +71,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     report = validate(
         located(arguments.path),
         Readers(faults, question_list, is_in),
-        hear=_recogniser(arguments.asr) if arguments.asr else None,
+        hear=_recogniser(arguments.asr, at_once=True) if arguments.asr else None,
         allow_outside=arguments.allow_outside_audio,
     )
     lines = [findings.as_json(report)] if arguments.format == "json" else findings.as_text(report)
@@ -91,15 +92,16 @@ def _import(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _recogniser(name: str) -> Callable[[Path, str | None], str | None]:
-    """Return a function from a recording and its language to what is heard in it."""
+def _recogniser(name: str, *, at_once: bool = False) -> Callable[[Path, str | None], str | None]:
+    """Return a function from a recording and its language to what is heard in it; None: not a language it knows."""
     from data import audio
     from inference import asr
 
     def load(language: str | None) -> asr.Transcriber:
         return asr.load_transcriber(name, {"languages": [language] if language else []})
 
-    recognisers = {"en": load("en")}  # at once, so that one that is not there is told before anything is measured
+    # One that is not there may have to be told before anything is measured.
+    recognisers = {"en": load("en")} if at_once else {}
     heard = count(1)
     runner = asyncio.Runner()  # one for all: a recogniser stays with its event loop
 
@@ -176,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--out", required=True, metavar="PROMPTS.jsonl", help="where the prompts go")
     importing.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     importing.set_defaults(command=_import)
+    build.add(commands, _recogniser)
     return parser
 
 

@@ -127,7 +127,7 @@ def dataset_files(
         dataset: a folder in the hub's layout, or one JSONL file.
         suite: only this subset.
         variant: only this spoken variant.
-        lang: only this language, `en` or `zh`.
+        lang: only this language (`en`, `zh`, ...).
 
     Raises:
         DataError: there is no such folder or file.

@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     data.add_argument("--subset", help="only close, open or adjust")
     data.add_argument("--variant", help="only this variant: standard, background, accent, ...")
-    data.add_argument("--lang", help="only en or zh (cn)")
+    data.add_argument("--lang", help="only one language: en, zh (cn) or another two-letter code")
     data.add_argument("--limit", type=positive, metavar="N", help="only the first N items of each file")
     data.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
     model = parser.add_argument_group("who is asked, and how")

@@ -107,7 +107,7 @@ def test_no_system_line(chosen: list[run.Options]) -> None:
     [
         ("--model gpt-9", "unknown model 'gpt-9': give its server with --base_url"),
         ("--subset opened", "unknown subset 'opened'; known: close"),
-        ("--lang fr", "unknown language 'fr'; known: en, zh|cn"),
+        ("--lang french", "unknown language 'french'; give a two-letter code"),
         ("--run_name a/b", "--run_name 'a/b' is no folder name"),
         ("--run_name ..", "--run_name '..' is no folder name"),
         ("--system_prompt nowhere.txt", "nowhere.txt: prompt file cannot be read"),
