@@ -322,7 +322,9 @@ class ChatClient:
             reply = await ask()
         except self._openai.APITimeoutError as error:
             unreachable = isinstance(error.__cause__, httpx.ConnectTimeout)
-            raise _Passing("the server did not answer in time", unreachable=unreachable) from None
+            # Whoever has waited that long need not wait longer before the next attempt.
+            wait = None if unreachable else 0.0
+            raise _Passing("the server did not answer in time", wait=wait, unreachable=unreachable) from None
         except self._openai.APIConnectionError as error:
             # Whoever hangs up in the middle of an answer is there: that is the item's failure, not the run's.
             unreachable = isinstance(error.__cause__, httpx.ConnectError)
