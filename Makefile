@@ -12,8 +12,9 @@ demo: $(READY)
 	$(RUN) api_judge.py --data_type open --src_file results/embedded/open_ended_en.jsonl --judge_model embedded
 	$(RUN) api_judge.py --data_type adjust --src_file results/embedded/adjustment_en.jsonl --judge_model embedded
 	$(RUN) evaluate.py --results results/embedded
-	@$(RUN) evaluate.py --results results/embedded --format markdown --output_file results/embedded/report.md
-	@echo "report: results/embedded/report.md"
+	@$(RUN) evaluate.py --results results/embedded --format markdown --output_file results/embedded/report.md \
+		--report results/embedded/report.html
+	@echo "report: results/embedded/report.html, and as a table results/embedded/report.md"
 
 test: check
 	$(RUN) -m pytest -m "not slow"
