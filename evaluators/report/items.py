@@ -87,7 +87,8 @@ class Items:
                 "lang": lang or "",
             }
         )
-        root = Path(run.get("data", {}).get("root") or path.parent)
+        noted = run.get("data", {}).get("root")
+        root = Path(noted) if isinstance(noted, str) and noted else path.parent
         finder = AudioFinder(root)
         beside = root / suite.folder / path.name
         terms = _terms(run)

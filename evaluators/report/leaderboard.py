@@ -121,9 +121,9 @@ def _comparable(run: Mapping[str, Any], profile: str) -> str:
     """Return whether closed numbers may be held against the published ones: the same data, arithmetic and form."""
     if not run:
         return "not comparable: no run.json tells what was asked"
-    source = run.get("data", {}).get("source") or {}
+    source = run.get("data", {}).get("source")
     against = []
-    if source.get("benchmark") != BENCHMARK:
+    if not isinstance(source, dict) or source.get("benchmark") != BENCHMARK:
         against.append("other data")
     if profile != "reference":
         against.append(f"profile {profile}")

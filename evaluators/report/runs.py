@@ -68,7 +68,8 @@ def _speed(run: Mapping[str, Any], speed: Speed) -> list[tuple[str, str]]:
     facts = []
     seconds = run.get("duration_seconds")
     if isinstance(seconds, int | float) and seconds > 0:
-        answered = (run.get("counts") or {}).get("answered")
+        counts = run.get("counts")
+        answered = counts.get("answered") if isinstance(counts, dict) else None
         rate = f", {60 * answered / seconds:.1f} answers a minute" if isinstance(answered, int) and answered else ""
         facts.append(("duration", f"{seconds:.0f} s{rate}"))
     if speed.latencies:
@@ -80,14 +81,20 @@ def _speed(run: Mapping[str, Any], speed: Speed) -> list[tuple[str, str]]:
 
 def _judging(name: str, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = []
-    for judge in fields.get("judges") or ():
+    judges = fields.get("judges")
+    for judge in judges if isinstance(judges, list) else ():
         if not isinstance(judge, dict):
             continue
         label = f" ({judge['label']})" if judge.get("label") else ""
-        tokens = [part for part in (judge.get("tokens") or {}).values() if isinstance(part, dict)]
-        used = {way: sum(int(part.get(way) or 0) for part in tokens) for way in ("prompt", "completion")}
+        tokens = judge.get("tokens")
+        parts = [part for part in tokens.values() if isinstance(part, dict)] if isinstance(tokens, dict) else []
+        used = {way: sum(_number(part.get(way)) for part in parts) for way in ("prompt", "completion")}
         dollars = judge.get("dollars")
-        price = "price not known" if dollars is None else f"{dollars:.4f} US dollars"
+        price = f"{dollars:.4f} US dollars" if isinstance(dollars, int | float) else "price not known"
         text = f"{judge.get('name')}{label}: {used['prompt']:,} tokens in, {used['completion']:,} out, {price}"
         facts.append((f"judging {name.removesuffix('.judge.json')}", text))
     return facts
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

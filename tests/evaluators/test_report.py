@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evaluators.cli import main
+from evaluators.report.items import for_page
 
 pytest.importorskip("jinja2", reason="needs the extra 'report'")
 pytest.importorskip("matplotlib", reason="needs the extra 'report'")
@@ -144,6 +147,29 @@ def test_what_may_be_compared_and_passed_on(
     page = page_of("--results", run_folder, "--report", tmp_path / "report.html")
     assert f'<td class="words">{closed_words}</td>' in page
     assert f"Recordings in this page: {terms}." in page
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", [1], {"a": [1]}])
+def test_odd_manifests_cost_no_number(run_folder: Path, tmp_path: Path, value: object) -> None:
+    """What a manifest should not hold is left out of the page; the items and their numbers stand."""
+    manifest = json.loads((run_folder / "run.json").read_text())
+    odd = {"counts": value, "status": value, "modality": value, "data": {"root": value, "source": value}}
+    (run_folder / "run.json").write_text(json.dumps({**manifest, **odd}))
+    grader = {"name": value, "tokens": value, "dollars": value}
+    (run_folder / "open_ended_en.judge.json").write_text(json.dumps({"judges": [grader, value]}))
+    (run_folder / "closed_accent_en.judge.json").write_text(json.dumps({"judges": value}))
+    page = page_of("--results", run_folder, "--report", tmp_path / "report.html")
+    assert len(items_in(page)) == 61
+
+
+@given(
+    st.recursive(st.text() | st.none() | st.integers(), lambda part: st.lists(part) | st.dictionaries(st.text(), part))
+)
+def test_data_survives_the_page(value: object) -> None:
+    """Whatever a text holds, no tag can begin in it, and it reads back as it was."""
+    text = for_page(value).decode("utf-8")
+    assert "<" not in text
+    assert json.loads(text) == value
 
 
 def test_recordings_over_the_limit_are_linked(run_folder: Path, tmp_path: Path) -> None:
