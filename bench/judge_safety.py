@@ -154,7 +154,7 @@ def outage() -> None:
         seconds = time.monotonic() - began
         twice = sum(number - 1 for number in grader.answered.values())
         print(
-            f"gone for {OUTAGE:.0f} s: exit {process.returncode} after {seconds:.0f} s, {judged(path)} of {count} judged, "
+            f"gone for {OUTAGE:.0f} s: exit {process.returncode} after {seconds:.0f} s, {judged(path)} of {count}, "
             f"{twice} calls made twice"
         )
 
