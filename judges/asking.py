@@ -17,6 +17,7 @@ from judges.cost import Account, estimated_tokens
 from judges.judge import Judge
 from judges.ledger import Ledger, Reply, Usage, request_key
 from judges.tasks import Task
+from prompts.complaints import Doubt
 from prompts.templates import Template
 
 OVER_BUDGET = "--max_cost is reached"
@@ -86,13 +87,17 @@ class Asking:
         """Return the replies that count; None for those still to be asked for."""
         return [reply for _, reply in self._conversations(asked)]
 
-    def texts(self, replies: Sequence[Reply | None]) -> list[str | None]:
-        """Return what replies say, as the judged file has it: without reasoning, without the schema's frame."""
-        return [self._text(reply) if reply is not None else None for reply in replies]
+    def texts(self, asked: Asked, replies: Sequence[Reply | None]) -> list[str | None]:
+        """Return what replies say, as the judged file has it: without reasoning, without the schema's frame.
+
+        A reply that could be counted but may not be a verdict is None there; the ledger has it.
+        """
+        texts = [self._text(reply) if reply is not None else None for reply in replies]
+        return [None if isinstance(self._task.complaint(text, asked.fields), Doubt) else text for text in texts]
 
     def unreadable(self, asked: Asked, replies: Sequence[Reply | None]) -> int:
         """Return how many replies cannot be read."""
-        texts = self.texts(replies)
+        texts = self.texts(asked, replies)
         return sum(self._task.complaint(text, asked.fields) is not None for text in texts)
 
     def usage(self, asked: Asked) -> list[Usage]:
