@@ -372,18 +372,18 @@ class _Planner:
             kinds = [kind for kind in NOISES if kind != "babble" or count > 1]
             return [(kind, snr_db) for snr_db in SNRS_DB for kind in kinds]
         left = [condition for condition in self._wanted.conditions if condition[0] != "babble" or count > 1]
-        if len(left) < len(self._wanted.conditions):
-            self._leave_out("babble: it is other prompts' speech, and there is one prompt only")
         if not left:
-            raise UsageError("no noise is left but babble")
+            raise UsageError("babble is other prompts' speech, and there is one prompt only")
+        if len(left) < len(self._wanted.conditions):
+            self.notes.append("babble: it is other prompts' speech, and there is one prompt only")
         return left
 
     def _surroundings(self, noise: str, snr_db: float, index: int, plain: Sequence[Utterance]) -> Surroundings:
         seed = self._seed(index)
         if noise == "babble":
-            others = [utterance for place, utterance in enumerate(plain) if place != index]
-            heard = tuple(others[place] for place in background.heard_talkers(len(others), seed))
-            return Surroundings(noise, snr_db, seed, talkers=heard, among=len(others))
+            others = background.heard_talkers(len(plain) - 1, seed)
+            heard = tuple(plain[other + (other >= index)] for other in others)
+            return Surroundings(noise, snr_db, seed, talkers=heard, among=len(plain) - 1)
         if noise in background.KINDS:
             return Surroundings(noise, snr_db, seed)
         path = random.Random(f"{self._recipe.seed}:recording:{index}").choice(_recordings(Path(noise)))
