@@ -65,14 +65,20 @@ class Manifest:
                 )
         self._seconds_before = float(earlier.get("duration_seconds", 0.0))
         self.first_prompt: dict[str, Any] | None = earlier.get("first_prompt")
+        self._engine: Mapping[str, Any] | None = earlier.get("engine")
         self._fields |= {
             "data": {
                 "root": str(sources[0].root.resolve()),
                 "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
             },
-            "packages": _package_versions(),
+            "packages": package_versions(),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def note_engine(self, engine: Mapping[str, Any], packages: Mapping[str, str]) -> None:
+        """Keep where the model runs, and on which packages, when that is not this process."""
+        self._engine = engine
+        self._fields["packages"] = dict(packages)
 
     def write(self, status: str, counts: Mapping[str, int] | None = None) -> None:
         """Write the file anew.
@@ -82,6 +88,8 @@ class Manifest:
         """
         seconds = self._seconds_before + time.monotonic() - self._began
         fields = {**self._fields, "status": status, "duration_seconds": round(seconds, 1)}
+        if self._engine is not None:
+            fields["engine"] = self._engine
         if self.first_prompt is not None:
             fields["first_prompt"] = self.first_prompt
         if counts is not None:
@@ -105,7 +113,8 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _package_versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of the installed packages that answers may depend on."""
     versions = {}
     for package in PACKAGES:
         try:

@@ -16,6 +16,7 @@ from data.records import Item, Response
 from inference import loop
 from inference.asking import Asking
 from inference.backends import Backend, load_backend
+from inference.backends.ray_cluster import RayCluster
 from inference.chat import messages_of
 from inference.manifest import Manifest
 from inference.options import Options
@@ -100,7 +101,11 @@ def run(
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}
+        if options.ray is not None:
+            settings = {**asdict(options.ray), "backend": "ray", "model": settings}
         backend = load(settings) if before < total else None  # a model that is not there costs no earlier answer
+        if isinstance(backend, RayCluster):
+            manifest.note_engine(backend.engine, backend.packages)
         if backend is not None:
             for file in files:
                 file.open()
@@ -135,6 +140,7 @@ def _ask(
     manifest: Manifest,
 ) -> None:
     asking = Asking(options, files, backend, manifest, say)
+    replicas = backend.replicas if isinstance(backend, RayCluster) else 1
 
     async def main() -> None:
         try:
@@ -146,7 +152,7 @@ def _ask(
                     asking.keep(*result)
                     display.advance(failed=result[2].text is None)
 
-                await loop.ask_all(asking.ahead(), asking.ask, done, options.concurrency)
+                await loop.ask_all(asking.ahead(), asking.ask, done, options.concurrency * replicas)
         finally:
             await backend.close()
 
