@@ -15,7 +15,7 @@ from prompts.replies import read_adjust_reply, stored_values
 
 METRICS = ("iar", "ecr")
 
-_NAMES = ("after", "before", "content")
+NAMES = ("after", "before", "content")
 _RAISES = (votes.PRED_SCORE_NULL,)
 
 
@@ -24,7 +24,7 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
 
     Args:
         item_id: the item's identity.
-        fields: the item's line: `response` and `pred_score`.
+        fields: the item's line: `response` and `pred_score` (or, of a panel, `pred_scores`).
         profile: `reference` or `fixed`.
 
     Returns:
@@ -36,26 +36,37 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
 
     Source: docs/open-adjust.md section 5.
     """
+    decided = votes.decided(fields, profile, judgement)
+    if decided.unscored is not None:
+        return Score(item_id, {}, unscored=decided.unscored, expected=1, invalid_votes=decided.invalid)
+    return Score(
+        id=item_id,
+        marks=_marks(*decided.outcomes),
+        invalid_votes=decided.invalid,
+        ties=tuple(name for name, outcome in zip(NAMES, decided.outcomes, strict=True) if outcome.tied),
+    )
+
+
+def judgement(fields: Mapping[str, object], profile: str) -> votes.Judgement:
+    """Return what the judge behind a line's `pred_score` decided: outcomes for `NAMES`, in their order.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
     reason = votes.unusable(fields, profile, raises=_RAISES)
     if reason is not None:
-        return _unscored(item_id, reason)
+        return votes.Judgement((), reason)
     replies = votes.replies_of(fields)
     ballots = [stored_values(reply) if profile == "reference" else _fixed_ballot(reply) for reply in replies]
     invalid = sum(not ballot for ballot in ballots)
     # A ballot may end early: its first values count all the same.
-    columns = [[ballot[place] for ballot in ballots if len(ballot) > place] for place in range(len(_NAMES))]
+    columns = [[ballot[place] for ballot in ballots if len(ballot) > place] for place in range(len(NAMES))]
     if not all(columns):
-        return _unscored(item_id, votes.NO_READABLE_VOTE, invalid)
+        return votes.Judgement((), votes.NO_READABLE_VOTE, invalid)
     try:
-        majorities = [_majority(column, profile) for column in columns]
+        return votes.Judgement(tuple(_majority(column, profile) for column in columns), invalid=invalid)
     except TypeError as error:
-        return _unscored(item_id, votes.raised(str(error)), invalid)
-    return Score(
-        id=item_id,
-        marks=_marks(*majorities),
-        invalid_votes=invalid,
-        ties=tuple(name for name, outcome in zip(_NAMES, majorities, strict=True) if outcome.tied),
-    )
+        return votes.Judgement((), votes.raised(str(error)), invalid)
 
 
 def counts(score: Score) -> dict[str, tuple[int, int]] | None:
@@ -63,6 +74,12 @@ def counts(score: Score) -> dict[str, tuple[int, int]] | None:
     if score.unscored is not None:
         return None
     return {metric: (int(score.marks[metric][0].met), 1) for metric in METRICS}
+
+
+def events(verdicts: Sequence[bool]) -> dict[str, tuple[bool, ...]]:
+    """Return what each metric counts of one item, from the verdicts on `NAMES`."""
+    after, before, content = verdicts
+    return {"iar": (after and content,), "ecr": (before,)}
 
 
 def _fixed_ballot(reply: object) -> tuple[object, ...]:
@@ -93,8 +110,3 @@ def _marks(after: votes.Majority, before: votes.Majority, content: votes.Majorit
         flag=before.flag,
     )
     return {"iar": (followed,), "ecr": (superseded,)}
-
-
-def _unscored(item_id: ItemId, reason: str, invalid: int = 0) -> Score:
-    """Return the score of an item without marks; it would have had one per metric."""
-    return Score(id=item_id, marks={}, unscored=reason, expected=1, invalid_votes=invalid)

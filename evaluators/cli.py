@@ -17,6 +17,7 @@ from evaluators import PROFILES
 
 DEFAULT_RESULTS = "results/embedded"
 FORMATS = ("table", "json", "markdown")
+MOST_GROUPS = 100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +41,8 @@ def _run(arguments: argparse.Namespace) -> int:
                 detail=detail,
                 advance=advance,
                 unjudged_is_an_error=arguments.src_file is not None,
+                keep_outcomes=len(files) > 1 and suite.evaluator == "close",
+                group_by=None if arguments.by in ("instruction", "family") else arguments.by,
             )
             results.append(result)
     text = _text(results, arguments)
@@ -69,17 +72,38 @@ def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None
 
 def _text(results: list[Any], arguments: argparse.Namespace) -> str:
     from evaluators.report import as_json, rows, table
+    from evaluators.robustness import robustness
 
-    by_instruction = arguments.by == "instruction"
+    by = arguments.by
+    _refuse_by(results, by)
+    variants = robustness(results, arguments.join, kinds=by == "instruction")
     if arguments.format == "json":
-        return as_json.for_json(results, by_instruction=by_instruction)
-    tables = [rows.result_table(results)]
-    if by_instruction and (table_by_instruction := rows.instruction_table(results)).rows:
-        tables.append(table_by_instruction)
-    title, notes = rows.title(results), rows.notes(results)
+        return as_json.for_json(results, variants, by=by)
+    tables = [rows.result_table(results), rows.robustness_table(variants)]
+    if by in rows.KINDS:
+        tables += [rows.instruction_table(results, by), rows.robustness_by_instruction(variants)]
+    elif by is not None:
+        tables.append(rows.group_table(results, by))
+    tables = [shown for shown in tables if shown.rows]
+    title, notes = rows.title(results), rows.notes(results) + rows.robustness_notes(variants)
     if arguments.format == "markdown":
         return table.for_markdown(title, tables, notes)
     return table.for_terminal(title, tables, notes, width=_terminal_width(arguments))
+
+
+def _refuse_by(results: list[Any], by: str | None) -> None:
+    """Refuse a field that groups nothing.
+
+    Raises:
+        UsageError: no line has it, or almost every line has a value of its own.
+    """
+    if by is None or by in ("instruction", "family"):
+        return
+    values = {group for result in results for group in result.groups}
+    if values <= {"none"}:
+        raise UsageError(f"--by {by}: no line has this field; name one of the lines' fields, instruction or family")
+    if len(values) > MOST_GROUPS:
+        raise UsageError(f"--by {by}: {len(values)} different values; name a field that groups the items")
 
 
 def _terminal_width(arguments: argparse.Namespace) -> int | None:
@@ -97,9 +121,7 @@ def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
         if arguments.results is not None:
             raise UsageError("--src_file and --results exclude each other")
         files = [Path(name) for name in arguments.src_file]
-        if arguments.evaluator is not None:
-            return [(path, suite_named(arguments.evaluator)) for path in files]
-        return [(path, _suite_of(path)) for path in files]
+        return [(path, suite_of(path, arguments.evaluator)) for path in files]
     folder = Path(arguments.results or DEFAULT_RESULTS)
     if not folder.is_dir():
         raise DataError("no such folder of results; run python inference.py first", path=folder)
@@ -115,7 +137,14 @@ def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
     return chosen
 
 
-def _suite_of(path: Path) -> Suite:
+def suite_of(path: Path, evaluator: str | None) -> Suite:
+    """Return the subset that a file is counted as: the one that was named, or else the one that its name tells.
+
+    Raises:
+        UsageError: there is no such subset, or the name does not tell.
+    """
+    if evaluator is not None:
+        return suite_named(evaluator)
     kind = file_kind(path)
     if kind is None:
         raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open or adjust")
@@ -168,5 +197,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=FORMATS, default="table", help="form of the result")
     parser.add_argument("--output_file", metavar="FILE", help="write the result here instead of to the terminal")
     parser.add_argument("--details", metavar="FILE", help="write one JSON line an item: each verdict with its reason")
-    parser.add_argument("--by", choices=("instruction",), help="add a table by instruction kind")
+    parser.add_argument(
+        "--by", metavar="NAME", help="add a table by instruction, family, or a field of the lines (voice, snr_db, ...)"
+    )
+    parser.add_argument(
+        "--join",
+        choices=("key", "prompt"),
+        default="key",
+        help="what joins a variant's items to the standard rendering",
+    )
     return parser

@@ -5,7 +5,6 @@ Rules: docs/open-adjust.md section 4. Totals over items are counted elsewhere, f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from data.records import ItemId, Mark, Score
@@ -23,7 +22,8 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
 
     Args:
         item_id: the item's identity.
-        fields: the item's line: `response`, `pred_score` and, where known, `decomposed_questions`.
+        fields: the item's line: `response`, `pred_score` (or, of a panel, `pred_scores`) and, where known,
+            `decomposed_questions`.
         profile: `reference` or `fixed`.
 
     Returns:
@@ -36,33 +36,52 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
     Source: docs/open-adjust.md section 4.
     """
     questions = question_list(fields.get("decomposed_questions"))
+    decided = votes.decided(fields, profile, judgement)
+    if decided.unscored is not None:
+        expected = None if questions is None else len(questions)
+        return Score(item_id, {}, unscored=decided.unscored, expected=expected, invalid_votes=decided.invalid)
+    return Score(
+        id=item_id,
+        marks={"questions": _marks(decided.outcomes, questions)},
+        invalid_votes=decided.invalid,
+        ties=tuple(position for position, outcome in enumerate(decided.outcomes) if outcome.tied),
+    )
+
+
+def judgement(fields: Mapping[str, object], profile: str) -> votes.Judgement:
+    """Return what the judge behind a line's `pred_score` decided, one outcome a question.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
     reason = votes.unusable(fields, profile, raises=_RAISES)
     if reason is not None:
-        return _unscored(item_id, reason, questions)
+        return votes.Judgement((), reason)
+    questions = question_list(fields.get("decomposed_questions"))
     replies = votes.replies_of(fields)
     ballots = _reference_ballots(replies) if profile == "reference" else _fixed_ballots(replies, questions)
     invalid = len(replies) - len(ballots)
     if not ballots:
-        return _unscored(item_id, votes.NO_READABLE_VOTE, questions, invalid)
+        return votes.Judgement((), votes.NO_READABLE_VOTE, invalid)
     majority = votes.reference_majority if profile == "reference" else votes.fixed_majority
     try:
-        majorities = [majority(position) for position in zip(*ballots, strict=True)]
+        outcomes = tuple(majority(position) for position in zip(*ballots, strict=True))
     except TypeError as error:
-        return _unscored(item_id, votes.raised(str(error)), questions, invalid)
-    return Score(
-        id=item_id,
-        marks={"questions": _marks(majorities, questions)},
-        invalid_votes=invalid,
-        ties=tuple(position for position, outcome in enumerate(majorities) if outcome.tied),
-    )
+        return votes.Judgement((), votes.raised(str(error)), invalid)
+    return votes.Judgement(outcomes, invalid=invalid)
 
 
 def counts(score: Score) -> dict[str, tuple[int, int]] | None:
     """Return (met, n) per metric: the item as a whole, and its questions; None for an unscored item."""
     if score.unscored is not None:
         return None
-    met = [mark.met for mark in score.marks["questions"]]
-    return {"prompt": (int(all(met)), 1), "instruction": (sum(met), len(met))}
+    verdicts = [mark.met for mark in score.marks["questions"]]
+    return {metric: (sum(found), len(found)) for metric, found in events(verdicts).items()}
+
+
+def events(verdicts: Sequence[bool]) -> dict[str, tuple[bool, ...]]:
+    """Return what each metric counts of one item: the item as a whole, and its questions."""
+    return {"prompt": (all(verdicts),), "instruction": tuple(verdicts)}
 
 
 def _reference_ballots(replies: Sequence[object]) -> list[list[object]]:
@@ -75,16 +94,8 @@ def _reference_ballots(replies: Sequence[object]) -> list[list[object]]:
 def _fixed_ballots(replies: Sequence[object], questions: list[str] | None) -> list[tuple[bool, ...]]:
     """Return the readable replies that have one verdict per question."""
     read = [verdicts for verdicts in map(read_open_reply, replies) if verdicts is not None]
-    length = _shared_length(read) if questions is None else len(questions)
+    length = votes.shared_length(read) if questions is None else len(questions)
     return [verdicts for verdicts in read if len(verdicts) == length]
-
-
-def _shared_length(read: Sequence[tuple[bool, ...]]) -> int | None:
-    """Return the length that more than half of the readable replies have, or None."""
-    for length, times in Counter(map(len, read)).items():
-        if 2 * times > len(read):
-            return length
-    return None
 
 
 def _marks(majorities: Sequence[votes.Majority], questions: list[str] | None) -> tuple[Mark, ...]:
@@ -99,9 +110,3 @@ def _marks(majorities: Sequence[votes.Majority], questions: list[str] | None) ->
         )
         for position, outcome in enumerate(majorities)
     )
-
-
-def _unscored(item_id: ItemId, reason: str, questions: list[str] | None, invalid: int = 0) -> Score:
-    """Return the score of an item without marks."""
-    expected = None if questions is None else len(questions)
-    return Score(id=item_id, marks={}, unscored=reason, expected=expected, invalid_votes=invalid)

@@ -101,7 +101,7 @@ class Asking:
         if self._limit is not None and clip.seconds > self._limit:
             if self._options.long_audio == "error":
                 reason = f"audio of {clip.seconds:.1f} s is beyond the model's {self._limit:g} s"
-                return file, item, Response(item.id, None, reason)
+                return file, item, Response(item.id, None, reason, permanent=True)
             clip = clip.cut(self._limit)
             self._cut_clips += 1
         return file, item, self._request(clip, item)
@@ -174,6 +174,7 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
     if text is not None:
         thought, text = split_reasoning(text)
         reasoning = reasoning or thought
+    clip = request.clip
     extra = {
         "asr_transcript": answer.transcript,
         "reasoning": reasoning,
@@ -181,7 +182,9 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
         "latency_seconds": round(seconds, 3),
-        "audio_seconds_used": None if request.clip is None else round(request.clip.seconds_used, 3),
+        "audio_seconds_used": None if clip is None else round(clip.seconds_used, 3),
+        # None, not 0, where nothing was cut: the field is there for those few lines only.
+        "audio_seconds_cut": None if clip is None else round(clip.seconds - clip.seconds_used, 3) or None,
     }
     kept = {name: value for name, value in extra.items() if value is not None}
     return Response(item.id, text, answer.error, answer.permanent, kept)

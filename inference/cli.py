@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data import dataset
+from data import dataset, hub
 from data.errors import UsageError, guarded
 from data.flags import FlagParser, assignment, fraction, not_negative, positive, share
 from data.suites import language, suite_named
@@ -53,12 +53,22 @@ def _run(options: Options) -> int:
     shown = f"{options.model_name} ({label})" if label else options.model_name
     say(
         f"{shown}: {outcome.answered} responses, {outcome.failed} failed; "
-        f"python evaluate.py --results {options.folder}"
-        + ("; run the same command again to ask the failed ones" if outcome.failed else "")
+        f"python evaluate.py --results {options.folder}{_about_failures(outcome)}"
     )
     for path in outcome.files:
         print(path)  # noqa: T201
     return 1 if outcome.failed and not outcome.answered else 0
+
+
+def _about_failures(outcome: run.Outcome) -> str:
+    """Return what can be done about the failed items."""
+    passing = outcome.failed - outcome.permanent
+    if not outcome.failed:
+        return ""
+    if not passing:
+        return "; asking the failed ones again cannot help: their lines say why (error)"
+    which = f"{passing} of the failed ones, the others failed for good" if outcome.permanent else "the failed ones"
+    return f"; run the same command again to ask {which}"
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -78,13 +88,15 @@ def _options(arguments: argparse.Namespace) -> Options:
             trust_remote_code=arguments.trust_remote_code,
         )
     )
-    data = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
-    run_name = arguments.run_name or run.default_run_name(name, data, arguments.modality)
+    suite = suite_named(arguments.subset) if arguments.subset else None
+    data = hub.located(arguments.dataset, suite) if arguments.dataset else dataset.SAMPLE
+    named = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
+    run_name = arguments.run_name or run.default_run_name(name, named, arguments.modality)
     if run_name in (".", "..") or "/" in run_name:
         raise UsageError(f"--run_name '{run_name}' is no folder name")
     return Options(
         dataset=data,
-        suite=suite_named(arguments.subset) if arguments.subset else None,
+        suite=suite,
         variant=arguments.variant,
         lang=language(arguments.lang) if arguments.lang else None,
         limit=arguments.limit,
@@ -130,10 +142,13 @@ def _parser() -> argparse.ArgumentParser:
         "come; the same command again continues where it stopped.",
     )
     data = parser.add_argument_group("what is asked")
-    data.add_argument("--dataset", help="folder in the benchmark's layout, or one JSONL file (default: the sample)")
+    data.add_argument(
+        "--dataset",
+        help="folder in the benchmark's layout, one JSONL file, or speechinstructbench (default: the sample)",
+    )
     data.add_argument("--subset", help="only close, open or adjust")
     data.add_argument("--variant", help="only this variant: standard, background, accent, ...")
-    data.add_argument("--lang", help="only en or zh (cn)")
+    data.add_argument("--lang", help="only one language: en, zh (cn) or another two-letter code")
     data.add_argument("--limit", type=positive, metavar="N", help="only the first N items of each file")
     data.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
     model = parser.add_argument_group("who is asked, and how")

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from data import dataset, jsonl
+from data import dataset, hub, jsonl
 from data.errors import UsageError
 from data.manifest import NAME, read
 from inference.chat import without_credentials
@@ -70,6 +71,7 @@ class Manifest:
             "data": {
                 "root": str(sources[0].root.resolve()),
                 "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
+                **_provenance(sources[0].root),
             },
             "packages": _package_versions(),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,6 +122,12 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
             value = [without_credentials(part) if isinstance(part, str) else part for part in value]
         cleaned[name] = value
     return cleaned
+
+
+def _provenance(root: Path) -> dict[str, Any]:
+    """Return what is noted about a benchmark from the hub: its pinned revision and its licence."""
+    source = hub.provenance(root)
+    return {"source": source} if source else {}
 
 
 def _package_versions() -> dict[str, str]:

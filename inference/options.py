@@ -20,7 +20,7 @@ class Options:
         dataset: a folder in the hub's layout, or one JSONL file.
         suite: only this subset.
         variant: only this spoken variant.
-        lang: only this language, `en` or `zh`.
+        lang: only this language (`en`, `zh`, ...).
         limit: at most so many items of each file.
         model_name: the model's name, as typed.
         model: its settings: the row of models.toml with what the command line changes in it.

@@ -39,12 +39,14 @@ class Outcome:
         items: how many items they are about.
         answered: how many of these have a response.
         failed: how many have an error instead.
+        permanent: how many of the failed are not asked again.
     """
 
     files: list[Path]
     items: int
     answered: int
     failed: int
+    permanent: int = 0
 
 
 def default_run_name(model: str, data: Path, modality: str = "audio") -> str:
@@ -120,8 +122,7 @@ def run(
         outcome = Outcome(
             [file.path for file in files],
             total,
-            sum(answered for answered, _ in counts),
-            sum(failed for _, failed in counts),
+            *(sum(count) for count in zip(*counts, strict=True)),
         )
         manifest.write(status, {"items": total, "answered": outcome.answered, "failed": outcome.failed})
     return outcome

@@ -90,7 +90,7 @@ class ScriptedServer:
     Reaction = Reaction
     completion = staticmethod(completion)
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.calls: list[Call] = []
         self.react: Callable[[Call], Reaction] = lambda call: Reaction(
             body=completion(*["fine"] * int(call.body.get("n", 1)))
@@ -112,7 +112,7 @@ class ScriptedServer:
             def log_message(self, *_: object) -> None:
                 """Keep the test output clean."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()

@@ -11,8 +11,12 @@ from typing import Any
 from data.errors import DataError
 from data.manifest import read as read_manifest
 from data.records import Cell
+from evaluators import stats
+from evaluators.answers import EMPTY, OTHER_LANGUAGE, REFUSAL, TRUNCATED
 from evaluators.count import FileResult
-from evaluators.tally import Ratio
+from evaluators.robustness import VariantResult
+from evaluators.stats import Difference, Estimate
+from evaluators.tally import Ratio, Tally
 
 # Header -> the metrics that may stand under it; the published table's headline numbers come first.
 COLUMNS = {
@@ -25,6 +29,8 @@ COLUMNS = {
     "loose P.": ("loose-prompt",),
     "loose I.": ("loose-instruction",),
 }
+
+HEADLINES = ("P. Acc.", "I. Acc.", "IAR ↑", "ECR ↓")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +49,21 @@ class Table:
 
 
 def result_table(results: Sequence[FileResult]) -> Table:
-    """Return one row a file, and a second one where the reference's lookup by prompt text matters.
+    """Return one row a file, below it the reference's second row where its lookup by prompt text matters, or the panel.
 
-    Values are percent; where something is undecided, a second line holds their bounds.
+    Values are percent, with their 95 % interval on a second line and, where something is undecided, bounds on a third.
     """
     lines: list[tuple[list[str], dict[str, Cell]]] = []
     for result in results:
         cells = result.tally.cells() if result.judged else {}
         counts = [str(result.tally.n_items), str(result.tally.n_scored) if result.judged else "not judged"]
-        lines.append(([*_names(result), *counts], cells))
+        lines.append(([*names_of(result), *counts], cells))
         if result.own_responses is not None:
             own = result.own_responses
             names = ["", f"  own responses ({result.touched} touched)", ""]
             lines.append(([*names, str(own.n_items), str(own.n_scored)], own.cells()))
+        for judge, tally in result.panel.items():
+            lines.append((["", f"  {judge}", "", str(tally.n_items), str(tally.n_scored)], tally.cells()))
     used = [
         header
         for header, metrics in COLUMNS.items()
@@ -68,13 +76,122 @@ def result_table(results: Sequence[FileResult]) -> Table:
     return Table(["subset", "variant", "lang", "items", "scored", *used], rows, 3)
 
 
-def instruction_table(results: Sequence[FileResult]) -> Table:
-    """Return one row an instruction kind of each closed file, strict and loose."""
-    rows = []
+KINDS = ("instruction", "family")
+
+
+def kinds(tally: Tally, by: str) -> list[tuple[str, tuple[Ratio, Ratio]]]:
+    """Return the strict and loose sums of each instruction kind, or family of kinds, in their order."""
+    return sorted((tally.by_instruction if by == "instruction" else tally.by_family).items())
+
+
+def instruction_table(results: Sequence[FileResult], by: str) -> Table:
+    """Return one row an instruction kind, or family, of each closed file, strict and loose."""
+    lines = [
+        [*names_of(result), kind, str(strict.n), _ratio(strict), _ratio(loose)]
+        for result in results
+        for kind, (strict, loose) in kinds(result.tally, by)
+    ]
+    return Table(["subset", "variant", "lang", by, "n", "strict", "loose"], lines, 4)
+
+
+def groups(result: FileResult) -> list[tuple[str, Tally]]:
+    """Return the sums by a field's values, numbers in their own order."""
+
+    def place(pair: tuple[str, Tally]) -> tuple[bool, float, str]:
+        try:
+            return False, float(pair[0]), ""
+        except ValueError:
+            return True, 0.0, pair[0]
+
+    return sorted(result.groups.items(), key=place)
+
+
+def group_table(results: Sequence[FileResult], by: str) -> Table:
+    """Return one row a value of a field of each file that has it, each item by its own response."""
+    lines = []
     for result in results:
-        for instruction, (strict, loose) in sorted(result.tally.by_instruction.items()):
-            rows.append([*_names(result), instruction, str(strict.n), _ratio(strict), _ratio(loose)])
-    return Table(["subset", "variant", "lang", "instruction", "n", "strict", "loose"], rows, 4)
+        if set(result.groups) == {"none"}:
+            continue
+        for group, tally in groups(result):
+            cells = tally.cells()
+            heads = [next((cells[metric] for metric in COLUMNS[head] if metric in cells), None) for head in HEADLINES]
+            lines.append([*names_of(result), group, str(tally.n_items), str(tally.n_scored), *map(_shown, heads)])
+    used = [place for place in range(len(HEADLINES)) if any(line[6 + place] for line in lines)]
+    lines = [[*line[:6], *(line[6 + place] for place in used)] for line in lines]
+    return Table(["subset", "variant", "lang", by, "items", "scored", *(HEADLINES[place] for place in used)], lines, 4)
+
+
+LEVELS = {"P.": "mean-prompt", "I.": "mean-instruction"}
+SIGNIFICANT = 0.05
+
+
+def robustness_table(variants: Sequence[VariantResult]) -> Table:
+    """Return one row a variant: how far it is from the standard rendering, and what broke and was mended."""
+    lines = []
+    for variant in variants:
+        line = [*names_of(variant.result)[1:], f"{variant.joined} ({100 * variant.coverage:.0f} %)"]
+        for metric in LEVELS.values():
+            found = variant.changes.get(metric)
+            star = "*" if found is not None and found.p_family < SIGNIFICANT else " "
+            line += ["–", "–"] if found is None else change(found.difference, star)
+        lines.append(line)
+    heads = [f"{level} {head}" for level in LEVELS for head in ("change", "broke/mended")]
+    return Table(["variant", "lang", "joined", *heads], lines, 2)
+
+
+def robustness_by_instruction(variants: Sequence[VariantResult]) -> Table:
+    """Return one row an instruction kind of each variant; exploratory, so nothing is starred."""
+    lines = [
+        [*names_of(variant.result)[1:], kind, str(difference.n), *change(difference, "")]
+        for variant in variants
+        for kind, difference in variant.kinds.items()
+    ]
+    return Table(["variant", "lang", "instruction", "n", "change", "broke/mended"], lines, 3)
+
+
+def robustness_notes(variants: Sequence[VariantResult]) -> list[str]:
+    """Return what a reader has to know to read the rows of the variants."""
+    differences = [change.difference for variant in variants for change in variant.changes.values()]
+    found = []
+    if differences:
+        found.append(
+            "Variants beside the standard rendering of the same requests, each item by its own response: change in "
+            "percentage points; broke: met there, not here; mended: the reverse. "
+            f"{significance_note(differences, 'variants of a language')}"
+        )
+    found += [
+        f"{variant.result.path.name}: joined by {variant.by}, {variant.joined} of {variant.items} items "
+        f"({100 * variant.coverage:.0f} % of both files) meet the same request there, too few to compare"
+        f"{'; --join prompt joins by text' if variant.by == 'key' else ''}."
+        for variant in variants
+        if variant.refused
+    ]
+    unscored = sum(variant.unscored for variant in variants)
+    if unscored:
+        found.append(f"{unscored} items of the variants are in no pair, since one side is unscored.")
+    return found
+
+
+def significance_note(differences: Sequence[Difference], family: str) -> str:
+    """Return what the stars and intervals of differences rest on."""
+    tests = " or ".join(dict.fromkeys(difference.test for difference in differences))
+    return (
+        f"* p < {SIGNIFICANT} by {tests}, with Holm's correction over the {family}; 95 % intervals: "
+        f"{_methods(difference.method for difference in differences)}."
+    )
+
+
+def change(difference: Difference, star: str) -> list[str]:
+    """Return a difference in percentage points over its interval, and what broke and was mended."""
+    low, high = difference.ci95
+    return [
+        f"{_points(difference.value)}{star}\n{_points(low)} to {_points(high)}",
+        f"{100 * difference.broke:.1f}/{100 * difference.mended:.1f}",
+    ]
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 def title(results: Sequence[FileResult]) -> str:
@@ -85,7 +202,12 @@ def title(results: Sequence[FileResult]) -> str:
 
 def model_name(result: FileResult) -> str:
     """Return the name of the model behind a file, with its remark; `unknown model` where no run.json tells."""
-    return _model_name(_manifest(result.path.parent))
+    return model_of(result.path.parent)
+
+
+def model_of(folder: Path) -> str:
+    """Return the name of the model of a run's folder, with its remark."""
+    return _model_name(_manifest(folder))
 
 
 def notes(results: Sequence[FileResult]) -> list[str]:
@@ -99,6 +221,16 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
         if judges:
             found.append(f"{suite}: judged by {'; '.join(judges)}.")
+    for result in results:
+        if result.panel:
+            tie = "goes to the first judge" if result.profile == "reference" else "is NO"
+            found.append(
+                f"{result.path.name}: the vote of a panel of {len(result.panel)}, one ballot a judge, a tie {tie}; the "
+                "rows below are its judges alone."
+            )
+        if result.agreement is not None:
+            who = "its judges" if result.panel else "the judge's replies to one question"
+            found.append(f"{result.path.name}: Krippendorff's alpha among {who} {_one_line(result.agreement)}.")
     if any(result.own_responses for result in results):
         found.append(
             "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
@@ -108,6 +240,13 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     if unscored:
         reasons = ", ".join(f"{count} {reason}" for reason, count in unscored.most_common())
         found.append(f"Unscored items ({reasons}) are in no value; [low–high] is what they could make of it.")
+    found += _cut_notes(results)
+    remarked = sum((result.remarks for result in results), Counter[str]())
+    if remarked:
+        counts = ", ".join(
+            f"{remarked[remark]} {meaning}" for remark, meaning in REMARK_MEANINGS.items() if remarked[remark]
+        )
+        found.append(f"Of {sum(result.answered for result in results)} answers: {counts}.")
     flags = sum((result.tally.flags for result in results), Counter[str]())
     for flag, meaning in FLAG_MEANINGS.items():
         if flags[flag]:
@@ -118,10 +257,26 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     replaced = sum(result.replaced for result in results)
     if replaced:
         found.append(f"{replaced} lines are gradings of an item that a later line grades again; the later one counts.")
+    tallies = [
+        tally
+        for result in results
+        if result.judged
+        for tally in (result.tally, result.own_responses, *result.panel.values())
+        if tally is not None
+    ]
+    if tallies:
+        found.append(methods_note(cell for tally in tallies for cell in tally.cells().values()))
     if not all(result.judged for result in results):
         found.append("Not judged: run python api_judge.py on the file first.")
     return found
 
+
+REMARK_MEANINGS = {
+    EMPTY: "empty",
+    TRUNCATED: "cut off at max_tokens (‡)",
+    REFUSAL: "open like a refusal",
+    OTHER_LANGUAGE: "in the script of another language than the request's",
+}
 
 FLAG_MEANINGS = {
     "random": "verdicts rest on a number that the reference draws at random; the likelier outcome stands.",
@@ -131,26 +286,77 @@ FLAG_MEANINGS = {
 }
 
 
-def _names(result: FileResult) -> list[str]:
-    if result.kind is None:
-        return [result.path.name, "", ""]
-    return [result.suite.name, result.kind.variant, result.kind.lang]
+CUT_AUDIO, CUT_ANSWERS = "†", "‡"  # marks at a row's name
+
+
+def _cut_notes(results: Sequence[FileResult]) -> list[str]:
+    """Return what the mark for cut recordings means, counted over the rows that bear it."""
+    audio = [result for result in results if result.cut_audio]
+    if not audio:
+        return []
+    cut = sum((result.cut_audio for result in audio), Counter[float]())
+    at = " to ".join(dict.fromkeys((f"{min(cut):g}", f"{max(cut):g}")))
+    items = sum(result.tally.n_items for result in audio)
+    return [f"{CUT_AUDIO} {cut.total()} of {items} recordings were cut at {at} s, the model's limit."]
+
+
+def names_of(result: FileResult) -> list[str]:
+    """Return a file's subset, variant and language, its name where that does not tell them; marked where it was cut."""
+    kind = result.kind
+    names = [result.path.name, "", ""] if kind is None else [result.suite.name, kind.variant, kind.lang]
+    marks = CUT_AUDIO * bool(result.cut_audio) + CUT_ANSWERS * bool(result.remarks[TRUNCATED])
+    return [f"{names[0]} {marks}".rstrip(), *names[1:]]
 
 
 def _shown(cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    return _percent(cell.value, cell.bounds)
+    return "" if cell is None else percent_with_interval(cell) + _bounds(cell.bounds)
 
 
 def _ratio(ratio: Ratio) -> str:
-    return _percent(ratio.value, ratio.bounds)
+    return percent_with_interval(ratio.estimate()) + _bounds(ratio.bounds)
 
 
-def _percent(value: float | None, bounds: tuple[float, float]) -> str:
-    text = "–" if value is None else f"{100 * value:.2f}"
+def percent_with_interval(number: Estimate | Cell) -> str:
+    """Return a fraction as percent, and its 95 % interval on a second line."""
+    if number.value is None:
+        return "–"
+    interval = "" if number.ci95 is None else f"\n{100 * number.ci95[0]:.1f}–{100 * number.ci95[1]:.1f}"
+    return f"{100 * number.value:.2f}{interval}"
+
+
+def with_interval(number: Estimate) -> str:
+    """Return a coefficient, and its 95 % interval on a second line."""
+    if number.value is None:
+        return "–"
+    interval = "" if number.ci95 is None else f"\n{_signed(number.ci95[0])}–{_signed(number.ci95[1])}"
+    return f"{_signed(number.value)}{interval}"
+
+
+def methods_note(numbers: Iterable[Estimate | Cell]) -> str:
+    """Return how the intervals of these numbers were made, in one line."""
+    return f"95 % intervals: {_methods(number.method for number in numbers) or 'none'}."
+
+
+def _methods(methods: Iterable[str | None]) -> str:
+    """Return the different methods, each with what there is to know about it."""
+    shown = dict.fromkeys(method for method in methods if method is not None)
+    return "; ".join(f"{method} ({stats.DETAILS[method]})" if method in stats.DETAILS else method for method in shown)
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _one_line(number: Estimate | None) -> str:
+    if number is None or number.value is None:
+        return "is unknown: there are no two ratings that could differ"
+    interval = "" if number.ci95 is None else f" [{_signed(number.ci95[0])}–{_signed(number.ci95[1])}]"
+    return f"is {_signed(number.value)}{interval} ({number.n} questions)"
+
+
+def _bounds(bounds: tuple[float, float]) -> str:
     low, high = bounds
-    return text if low == high else f"{text}\n[{100 * low:.1f}–{100 * high:.1f}]"
+    return "" if low == high else f"\n[{100 * low:.1f}–{100 * high:.1f}]"
 
 
 def _run_notes(results: Iterable[FileResult]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from data.errors import ModelError
-from inference.chat import ATTEMPTS, ChatClient, ChatError, ChatReply, Sampling
+from inference.chat import ATTEMPTS, PATIENCE, ChatClient, ChatError, ChatReply, Sampling
 
 ASIDE = 30.0  # seconds without a request for a server that could not be reached
 Reply = TypeVar("Reply")
@@ -77,6 +77,7 @@ class ServerPool:
                     connections=connections,
                     attempts=attempts,
                     unreachable=ServerUnreachable,
+                    patience=0.0 if len(base_urls) > 1 else PATIENCE,
                     sleep=sleep,
                 )
             )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data import audio, dataset
+from data import audio, cache, dataset
 from data.errors import ModelError
 from inference import asr, embedded, models
 from inference.backends import Answer, Request, load_backend
@@ -225,7 +225,7 @@ def test_the_cache_repairs_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     """A damaged F16 file is made anew, byte for byte the same, then found again; a damaged note is not believed."""
     whole = embedded._sha256(embedded.llm_file())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    path = embedded._cache_folder() / f"{embedded.LLM_NAME}-{embedded.LLM_SHA256[:12]}-f16.gguf"
+    path = cache.folder() / f"{embedded.LLM_NAME}-{embedded.LLM_SHA256[:12]}-f16.gguf"
     note = path.with_suffix(".sha256")
     path.parent.mkdir()
     path.write_bytes(b"GGUF, cut off by a kill")

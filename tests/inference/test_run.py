@@ -225,7 +225,8 @@ def test_bad_audio_becomes_an_error_on_its_line(options: run.Options, go: Go, da
 def test_a_rerun_asks_what_is_missing(options: run.Options, go: Go) -> None:
     """Answers stay; a passing error is asked again, a permanent one is not."""
     first = Fake({"o1": Answer(None, "busy"), "o2": Answer(None, "too long", permanent=True)})
-    assert go(options, first).failed == 2
+    outcome = go(options, first)
+    assert (outcome.failed, outcome.permanent) == (2, 1)
     again = Fake()
     outcome = go(options, again)
     assert again.asked == ["o1"]
@@ -715,12 +716,14 @@ def test_long_audio_is_cut_or_refused_and_counted(
     model = Fake()
     outcome = go(options, model, long_audio=long_audio, model={"max_audio_seconds": 0.001}, preflight=True)
     rows = rows_of(options.folder / OPEN)
-    assert outcome.failed == failed
+    assert (outcome.failed, outcome.permanent) == (failed, failed)
     assert any("5 of 5 recordings exceed 0.001 s" in line for line in said)
     if failed:
         assert all("is beyond the model's 0.001 s" in row["error"] for row in rows)
     else:
         assert [row["audio_seconds_used"] for row in rows] == [0.001] * 5
+        seconds = soundfile.info(str(options.dataset / "open-ended" / rows[0]["audio_path"])).duration
+        assert rows[0]["audio_seconds_cut"] == pytest.approx(seconds - 0.001, abs=0.001)
         assert any("5 recordings were cut to 0.001 s" in line for line in said)
 
 
