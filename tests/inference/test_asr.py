@@ -448,9 +448,9 @@ def test_a_recogniser_that_is_not_there_is_one_line(
 ) -> None:
     """The command ends with the address that does not answer."""
     monkeypatch.setattr("inference.backends.pool.ATTEMPTS", 1)
-    (tmp_path / "birds.py").write_text("class Parrot:\n    def answer(self, *turn): return turn[2].upper()\n")
+    (tmp_path / "echoes.py").write_text("class Echo:\n    def answer(self, *turn): return turn[2]\n")
     monkeypatch.syspath_prepend(tmp_path)
-    flags = f"--modality transcript --asr openai:whisper --asr_base_url {unused_url} --backend birds:Parrot --lang en"
+    flags = f"--modality transcript --asr openai:whisper --asr_base_url {unused_url} --backend echoes:Echo --lang en"
     assert cli.main([*flags.split(), "--output_dir", str(tmp_path)]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert unused_url in line and "is the server running?" in line

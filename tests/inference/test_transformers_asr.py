@@ -32,7 +32,8 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-SPOKEN = [json.loads(line) for line in (SAMPLE / "closed-ended" / "closed_standard_en.jsonl").open()][:6]
+LINES = (SAMPLE / "closed-ended" / "closed_standard_en.jsonl").read_text(encoding="utf-8").splitlines()
+SPOKEN = [json.loads(line) for line in LINES[:6]]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
