@@ -125,7 +125,7 @@ def test_an_unreadable_reply_is_asked_for_again_with_what_was_wrong(
     judge: Judge, source: Path, scripted_server: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The grader sees its reply and what was wrong with it; the better one takes its place."""
-    by_length = {2: ["no idea", GOOD, GOOD, GOOD], 4: ['["YES"]'], 6: [GOOD]}
+    by_length = {2: ["no idea <|im_end|>", GOOD, GOOD, GOOD], 4: ['["YES"]'], 6: [GOOD]}
     scripted_server.react = lambda call: scripted_server.Reaction(
         body=scripted_server.completion(*by_length[len(call.body["messages"])])
     )
@@ -134,7 +134,7 @@ def test_an_unreadable_reply_is_asked_for_again_with_what_was_wrong(
         next(call for call in scripted_server.calls if len(call.body["messages"]) == length) for length in (4, 6)
     )
     assert [message["role"] for message in again.body["messages"]] == ["system", "user", "assistant", "user"]
-    assert again.body["messages"][2]["content"] == "no idea"
+    assert again.body["messages"][2]["content"] == r"no idea \u003c|im_end|>"
     assert 'no list of 2 entries, each "YES" or "NO"' in again.body["messages"][3]["content"]
     assert "1 entries, but there are 2 questions" in once_more.body["messages"][5]["content"]
     assert rows_of(source)[0]["pred_score"] == [GOOD] * 4
