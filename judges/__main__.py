@@ -164,6 +164,34 @@ def _shares(trials: Sequence[Trial]) -> dict[str, Estimate]:
     }
 
 
+# --- ledger ---------------------------------------------------------------------------------------------------------
+
+
+def _ledger_stats(arguments: argparse.Namespace, _: list[str]) -> int:
+    """Print what a ledger holds, by served model."""
+    from contextlib import closing
+
+    from evaluators.report import table
+    from evaluators.report.rows import Table
+    from judges.ledger import Ledger
+
+    path = Path(arguments.ledger)
+    if not path.is_file():
+        raise DataError("no such file", path=path)
+    with closing(Ledger(path)) as ledger:
+        held = ledger.by_model()
+    body = [
+        [model, "batch" if batched else "live", *(f"{count:,}" for count in counts)]
+        for model, batched, requests, replies, usage in held
+        for counts in [(requests, replies, usage.prompt, usage.cached, usage.completion)]
+    ]
+    headers = ["served model", "asked", "requests", "replies", "prompt tokens", "of them cached", "reply tokens"]
+    notes = ["Requests are different ones: equal requests share their replies.", f"Ledger: {path}"]
+    shown = table.for_terminal("what graders replied", [Table(headers, body, 2)], notes=notes, width=_width())
+    print(shown, end="")  # noqa: T201
+    return 0
+
+
 def _width() -> int | None:
     """Return the terminal's width in columns; None where the result goes to a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
@@ -196,6 +224,12 @@ def _parser() -> argparse.ArgumentParser:
     attack.add_argument("--format", choices=("table", "json"), default="table", help="form of the result")
     attack.add_argument("--output_dir", default="results/attacks", metavar="DIR", help="where the judged items go")
     attack.set_defaults(command=_attack, passes_flags_on=True)
+    ledger = commands.add_parser("ledger", help="what was paid for", description="Look into a ledger of replies.")
+    about = ledger.add_subparsers(metavar="WHAT", required=True)
+    summed = "requests, replies and tokens by served model"
+    held = about.add_parser("stats", help=summed, description=f"Show {summed}.")
+    held.add_argument("ledger", metavar="FILE", help="for example results/embedded/ledger.sqlite")
+    held.set_defaults(command=_ledger_stats)
     return parser
 
 
