@@ -212,6 +212,7 @@ def test_a_ctc_model_hears_all_of_a_clip(seconds: float, letters: TransformersRe
         logits = model(torch.from_numpy(clip.samples)[None]).logits
     assert hear(letters, clip) == [tokenizer.decode(logits[0].argmax(dim=-1)).strip()]
     assert len(hear(letters, clip)[0]) > 3 * seconds
+    assert ("chunk_length_s" in letters._options(clip)) == (seconds > 30)
 
 
 def test_a_clip_that_cannot_be_heard_fails_alone(letters: TransformersRecogniser) -> None:
