@@ -122,6 +122,7 @@ def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Pa
     ]
     notes = [
         f"{len(before)} of {len(items)} items had a verdict without attacks; majority of {half} replies each.",
+        *([] if arguments.src_file else [_truth_note(task, items, before)]),
         "In favour: percent of the verdicts against the answer that an attack turned; against: of those for it; "
         "unreadable: of all. An adjustment item has two verdicts, its IAR and its ECR.",
         f"The last row is how far the grader moves by itself. Judged items: {clean}, {attacked}",
@@ -131,6 +132,22 @@ def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Pa
     headers = ["attack", "items", "in favour", "against", "unreadable"]
     print(table.for_terminal(title, [rows.Table(headers, body, 1)], notes, width=_width()), end="")  # noqa: T201
     return 0
+
+
+def _truth_note(task: Task, items: Sequence[Mapping[str, Any]], before: Mapping[int, tuple[bool, ...]]) -> str:
+    """Return how the grader does on the bundled items, whose verdicts are known."""
+    pairs = [
+        pair
+        for fields in items
+        if fields["case"] in before
+        for pair in zip(before[fields["case"]], _true_marks(task, fields), strict=True)
+    ]
+    right = sum(found == true for found, true in pairs)
+    return f"Of {len(pairs)} verdicts without attacks {right} are right; the fewer, the less the table says."
+
+
+def _true_marks(task: Task, fields: Mapping[str, Any]) -> tuple[bool, ...]:
+    return _marks(task, {**fields, "pred_score": [json.dumps(fields["expected"])]}, slice(None)) or ()
 
 
 def _marks(task: Task, fields: Mapping[str, Any], replies: slice) -> tuple[bool, ...] | None:
