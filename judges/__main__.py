@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from data import jsonl
-from data.errors import DataError, UsageError, guarded
+from data.errors import DataError, UsageError, guarded, printable
 from data.flags import FlagParser, positive
 from data.suites import SUITES, suite_named
 
@@ -121,6 +122,7 @@ def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Pa
     ]
     notes = [
         f"{len(before)} of {len(items)} items had a verdict without attacks; majority of {half} replies each.",
+        *([] if arguments.src_file else [_truth_note(task, items, before)]),
         "In favour: percent of the verdicts against the answer that an attack turned; against: of those for it; "
         "unreadable: of all. An adjustment item has two verdicts, its IAR and its ECR.",
         f"The last row is how far the grader moves by itself. Judged items: {clean}, {attacked}",
@@ -132,18 +134,30 @@ def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Pa
     return 0
 
 
+def _truth_note(task: Task, items: Sequence[Mapping[str, Any]], before: Mapping[int, tuple[bool, ...]]) -> str:
+    """Return how the grader does on the bundled items, whose verdicts are known."""
+    pairs = [
+        pair
+        for fields in items
+        if fields["case"] in before
+        for pair in zip(before[fields["case"]], _true_marks(task, fields), strict=True)
+    ]
+    right = sum(found == true for found, true in pairs)
+    return f"Of {len(pairs)} verdicts without attacks {right} are right; the fewer, the less the table says."
+
+
+def _true_marks(task: Task, fields: Mapping[str, Any]) -> tuple[bool, ...]:
+    return _marks(task, {**fields, "pred_score": [json.dumps(fields["expected"])]}, slice(None)) or ()
+
+
 def _marks(task: Task, fields: Mapping[str, Any], replies: slice) -> tuple[bool, ...] | None:
     """Return what some of an item's replies come to, True in the answer's favour; None where it is unscored."""
     from data.records import ItemId
-    from evaluators import adjust, open  # noqa: A004  # the evaluators' own names
 
     row = {**fields, "pred_score": fields.get("pred_score", [])[replies]}
-    item = ItemId("", fields["key"], None)
-    if task.data_type == "adjust":
-        marks = adjust.score(item, row, "fixed").marks
-        return (marks["iar"][0].met, not marks["ecr"][0].met) if marks else None
-    marks = open.score(item, row, "fixed").marks
-    return tuple(mark.met for mark in marks["questions"]) if marks else None
+    marks = _evaluator(task).score(ItemId("", None, None), row, "fixed").marks
+    # To follow the request that was taken back speaks against an answer.
+    return tuple(mark.met is (name != "ecr") for name, found in marks.items() for mark in found) or None
 
 
 def _shares(trials: Sequence[Trial]) -> dict[str, Estimate]:
@@ -162,6 +176,38 @@ def _shares(trials: Sequence[Trial]) -> dict[str, Estimate]:
         name: stats.proportion(*stats.summed(np.array(found, dtype=float).reshape(-1, 2), cases).T)
         for name, found in counts.items()
     }
+
+
+# --- show -----------------------------------------------------------------------------------------------------------
+
+
+def _show(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    from data.records import ItemId
+    from evaluators import PROFILES
+    from judges import showing
+    from prompts import templates
+
+    shown = showing.found(
+        Path(arguments.file),
+        arguments.key,
+        arguments.audio_path,
+        prompt=templates.load(Path(arguments.prompt_file)) if arguments.prompt_file else None,
+        ledger=Path(arguments.ledger) if arguments.ledger else None,
+    )
+    for line in showing.lines(shown):
+        print(line)  # noqa: T201  # stdout is for results
+    for profile in PROFILES:
+        score = _evaluator(shown.task).score(ItemId("", None, None), shown.fields, profile)
+        print(f"\ncounted in profile {profile}:{f' {score.unscored}' if score.unscored else ''}")  # noqa: T201
+        for mark in (mark for marks in score.marks.values() for mark in marks):
+            print(printable(f"{'met' if mark.met else 'not met'}: {mark.expected} ({mark.found})"))  # noqa: T201
+    return 0
+
+
+def _evaluator(task: Task) -> ModuleType:
+    from evaluators import adjust, open  # noqa: A004  # the evaluators' own names
+
+    return {"open": open, "adjust": adjust}[task.data_type]
 
 
 # --- ledger ---------------------------------------------------------------------------------------------------------
@@ -224,6 +270,18 @@ def _parser() -> argparse.ArgumentParser:
     attack.add_argument("--format", choices=("table", "json"), default="table", help="form of the result")
     attack.add_argument("--output_dir", default="results/attacks", metavar="DIR", help="where the judged items go")
     attack.set_defaults(command=_attack, passes_flags_on=True)
+    show = commands.add_parser(
+        "show",
+        help="how one item was judged",
+        description="Print what the grader was sent about one item, each reply as it came, how it was read, and what "
+        "was counted.",
+    )
+    show.add_argument("file", metavar="FILE", help="a judged file")
+    show.add_argument("key", metavar="KEY", help="the item's key, or the audio_path of one without")
+    show.add_argument("--audio_path", metavar="PATH", help="which of several items with that key")
+    show.add_argument("--prompt_file", metavar="FILE", help="the judge prompt, where it is one of your own")
+    show.add_argument("--ledger", metavar="FILE", help="where replies are kept (default: ledger.sqlite by the file)")
+    show.set_defaults(command=_show)
     ledger = commands.add_parser("ledger", help="what was paid for", description="Look into a ledger of replies.")
     about = ledger.add_subparsers(metavar="WHAT", required=True)
     summed = "requests, replies and tokens by served model"

@@ -25,9 +25,7 @@ def honest(task: Any, call: Any) -> str:
     """Return the verdict that the bundled item in a request deserves."""
     text = call.body["messages"][1]["content"]
     fields = next(fields for fields in attacks.cases(task, attacks.bundled_cases(task)) if fields["response"] in text)
-    if task.data_type == "open":
-        return json.dumps(fields["expected"])
-    return json.dumps(dict(zip(TASKS["adjust"].schema({})["required"], fields["expected"], strict=True)))
+    return json.dumps(fields["expected"])
 
 
 def best(task: Any, call: Any) -> str:
@@ -175,6 +173,15 @@ def test_the_table_names_grader_items_and_files(attack: Any, tmp_path: Path) -> 
     assert "4 of 4 items had a verdict without attacks; majority of 1 replies each." in text
     assert str(tmp_path / "a-grader" / "open_attacked.jsonl") in text
     assert "Wilson" in text
+
+
+@pytest.mark.parametrize(("data_type", "count"), [("open", 40), ("adjust", 24)])
+def test_the_grader_s_own_truth_is_told(data_type: str, count: int, attack: Any) -> None:
+    """On the bundled items, whose verdicts are known, the table says how many the grader gets right."""
+    flags = ("--attacks", "1", "--seed", "1")
+    text = attack(honest, *flags, data_type=data_type, bundled=True)
+    assert f"Of {count} verdicts without attacks {count} are right" in text
+    assert "are right" not in attack(honest, *flags, data_type=data_type)
 
 
 def test_items_of_one_s_own(attack: Any, tmp_path: Path, write_jsonl: Any, scripted_server: Any) -> None:
