@@ -41,6 +41,7 @@ class FileResult:
         replaced: items graded twice, of which the later line counts.
         judges: graders behind the votes, as shown: name, label and prompt id.
         judged: whether the file holds what its evaluator needs; False only in a run that is not judged yet.
+        cut_audio: seconds that the model was given -> items whose recording was longer.
         panel: of a file that a panel judged: each judge's own sums, by name; `tally` is the panel's vote then.
         agreement: Krippendorff's alpha among the judges of a panel or, of a single judge, among its replies; None where
             rules decide.
@@ -60,6 +61,7 @@ class FileResult:
     replaced: int = 0
     judges: set[str] = field(default_factory=set)
     judged: bool = True
+    cut_audio: Counter[float] = field(default_factory=Counter)
     panel: dict[str, Tally] = field(default_factory=dict)
     agreement: Estimate | None = None
     outcomes: list[Outcome] = field(default_factory=list)
@@ -156,6 +158,7 @@ def count_file(
         # Items that the reference judges by one response stand or fall together, whatever their keys are.
         shared = ("prompt", _digest(item.prompt)) if _digest(item.prompt) in known.repeated else cluster
         result.tally.add(counted, instructions, cluster=shared)
+        _note_cut(result, item.fields)
         if result.own_responses is not None:
             result.own_responses.add(own, instructions, cluster=cluster)
         if suite.data_type is not None:
@@ -303,6 +306,13 @@ def _fields_by_prompt(
     (raw,) = jsonl.raw_lines(path, [offset])
     response = jsonl.parse(raw, path, number).get("response")
     return {**item.fields, "response": response}, False
+
+
+def _note_cut(result: FileResult, fields: Mapping[str, Any]) -> None:
+    """Count what was cut of an item's recording, as inference wrote it onto the line."""
+    used = fields.get("audio_seconds_used")
+    if fields.get("audio_seconds_cut") and isinstance(used, int | float):
+        result.cut_audio[used] += 1
 
 
 def judges_of(fields: Mapping[str, Any]) -> list[str]:

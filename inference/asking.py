@@ -54,6 +54,7 @@ class Asking:
         self._first: ItemId | None = None
         self._failures_in_a_row = 0
         self._cut_answers = 0
+        self._heard_as_nothing = 0
         self._cut_clips = 0
 
     async def check(self) -> None:
@@ -100,7 +101,7 @@ class Asking:
         if self._limit is not None and clip.seconds > self._limit:
             if self._options.long_audio == "error":
                 reason = f"audio of {clip.seconds:.1f} s is beyond the model's {self._limit:g} s"
-                return file, item, Response(item.id, None, reason)
+                return file, item, Response(item.id, None, reason, permanent=True)
             clip = clip.cut(self._limit)
             self._cut_clips += 1
         return file, item, self._request(clip, item)
@@ -113,6 +114,7 @@ class Asking:
             ModelError: too many items in a row failed in the model.
         """
         file.append(item, response)
+        self._heard_as_nothing += (response.extra or {}).get("asr_transcript") == ""
         if response.text is not None:
             self._failures_in_a_row = 0
             self._cut_answers += (response.extra or {}).get("finish_reason") == "length"
@@ -131,6 +133,8 @@ class Asking:
             self._say(f"{count} audio paths led nowhere and were matched by their end under {root}")
         if self._cut_clips:
             self._say(f"{self._cut_clips} recordings were cut to {self._limit:g} s, the model's limit")
+        if self._heard_as_nothing:
+            self._say(f"{self._heard_as_nothing} recordings were heard as nothing: their transcripts are empty")
         if self._cut_answers:
             self._say(f"{self._cut_answers} answers were cut at {self._options.sampling.max_tokens} tokens")
 
@@ -170,6 +174,7 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
     if text is not None:
         thought, text = split_reasoning(text)
         reasoning = reasoning or thought
+    clip = request.clip
     extra = {
         "asr_transcript": answer.transcript,
         "reasoning": reasoning,
@@ -177,7 +182,9 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
         "latency_seconds": round(seconds, 3),
-        "audio_seconds_used": None if request.clip is None else round(request.clip.seconds_used, 3),
+        "audio_seconds_used": None if clip is None else round(clip.seconds_used, 3),
+        # None, not 0, where nothing was cut: the field is there for those few lines only.
+        "audio_seconds_cut": None if clip is None else round(clip.seconds - clip.seconds_used, 3) or None,
     }
     kept = {name: value for name, value in extra.items() if value is not None}
     return Response(item.id, text, answer.error, answer.permanent, kept)

@@ -27,6 +27,7 @@ ADDED_FIELDS = frozenset(
         "completion_tokens",
         "latency_seconds",
         "audio_seconds_used",
+        "audio_seconds_cut",
         "pred_score",
         "judge",
     }
@@ -113,21 +114,25 @@ class ResponseFile:
             raise ValueError("open() comes first")
         self._appender.append(_line(item, response))
 
-    def settle(self) -> tuple[int, int]:
-        """Bring the file into the data set's order, each item once; return (answered, failed) of this run's items.
+    def settle(self) -> tuple[int, int, int]:
+        """Bring the file into the data set's order, each item once.
+
+        Returns:
+            How many of this run's items are answered, how many failed, and how many of these failed for good.
 
         Raises:
             DataError: the file cannot be rewritten; it stays as it was, whole.
         """
         self.close()
         if self._overwrite or not self.path.exists():  # the model could not be loaded: what is there is not ours
-            return 0, 0
+            return 0, 0, 0
         jsonl.Appender(self.path).close()  # cuts off what a kill tore, also where nothing was to be asked
         if not self.path.stat().st_size:  # stopped before the first answer: no file is better than an empty one
             self.path.unlink()
-            return 0, 0
+            return 0, 0, 0
         places: dict[bytes, int] = {}
         failed: set[bytes] = set()
+        permanent: set[bytes] = set()
         offsets = []
         for line in jsonl.read(self.path, torn=True):
             offsets.append(line.offset)
@@ -135,11 +140,12 @@ class ResponseFile:
             digest = identity_digest(item.id)
             places[digest] = line.offset
             (failed.discard if line.fields.get("response") is not None else failed.add)(digest)
+            (permanent.add if line.fields.get("error_permanent") else permanent.discard)(digest)
         in_order = [places[digest] for digest in self._wanted if digest in places]
         if in_order != offsets:
             jsonl.rewrite(self.path, jsonl.raw_lines(self.path, in_order))
         mine = self._chosen & places.keys()
-        return len(mine - failed), len(mine & failed)
+        return len(mine - failed), len(mine & failed), len(mine & failed & permanent)
 
     def close(self) -> None:
         """Close the file as it is; the next run continues it."""

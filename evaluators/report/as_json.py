@@ -39,6 +39,7 @@ def _file(result: FileResult, by: str | None) -> dict[str, Any]:
         "metrics": _metrics(tally),
         "unscored": dict(tally.unscored),
         "flags": dict(tally.flags),
+        "cut_audio": {"n": result.cut_audio.total(), "at_seconds": sorted(result.cut_audio)},
         "answers": {"n": result.answered, **{remark: result.remarks[remark] for remark in REMARKS}},
     }
     if result.own_responses is not None:

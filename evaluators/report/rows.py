@@ -240,6 +240,7 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     if unscored:
         reasons = ", ".join(f"{count} {reason}" for reason, count in unscored.most_common())
         found.append(f"Unscored items ({reasons}) are in no value; [low–high] is what they could make of it.")
+    found += _cut_notes(results)
     remarked = sum((result.remarks for result in results), Counter[str]())
     if remarked:
         counts = ", ".join(
@@ -272,7 +273,7 @@ def notes(results: Sequence[FileResult]) -> list[str]:
 
 REMARK_MEANINGS = {
     EMPTY: "empty",
-    TRUNCATED: "cut off at max_tokens",
+    TRUNCATED: "cut off at max_tokens (‡)",
     REFUSAL: "open like a refusal",
     OTHER_LANGUAGE: "in the script of another language than the request's",
 }
@@ -285,11 +286,26 @@ FLAG_MEANINGS = {
 }
 
 
+CUT_AUDIO, CUT_ANSWERS = "†", "‡"  # marks at a row's name
+
+
+def _cut_notes(results: Sequence[FileResult]) -> list[str]:
+    """Return what the mark for cut recordings means, counted over the rows that bear it."""
+    audio = [result for result in results if result.cut_audio]
+    if not audio:
+        return []
+    cut = sum((result.cut_audio for result in audio), Counter[float]())
+    at = " to ".join(dict.fromkeys((f"{min(cut):g}", f"{max(cut):g}")))
+    items = sum(result.tally.n_items for result in audio)
+    return [f"{CUT_AUDIO} {cut.total()} of {items} recordings were cut at {at} s, the model's limit."]
+
+
 def names_of(result: FileResult) -> list[str]:
-    """Return a file's subset, variant and language; its name where that does not tell them."""
-    if result.kind is None:
-        return [result.path.name, "", ""]
-    return [result.suite.name, result.kind.variant, result.kind.lang]
+    """Return a file's subset, variant and language, its name where that does not tell them; marked where it was cut."""
+    kind = result.kind
+    names = [result.path.name, "", ""] if kind is None else [result.suite.name, kind.variant, kind.lang]
+    marks = CUT_AUDIO * bool(result.cut_audio) + CUT_ANSWERS * bool(result.remarks[TRUNCATED])
+    return [f"{names[0]} {marks}".rstrip(), *names[1:]]
 
 
 def _shown(cell: Cell | None) -> str:

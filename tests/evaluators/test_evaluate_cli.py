@@ -150,6 +150,52 @@ def test_unscored_items_show_the_range(run_folder: Path, capsys: pytest.CaptureF
     assert "1 no response" in text
 
 
+CUT_AUDIO = {"audio_seconds_used": 30.0, "audio_seconds_cut": 4.5}
+CUT_ANSWER = {"finish_reason": "length"}
+
+
+@pytest.mark.parametrize(
+    ("added", "name", "notes", "counts"),
+    [
+        ([{}, {"audio_seconds_used": 29.0, "finish_reason": "stop"}], "closed ", [], (0, [], 0)),
+        ([{}, CUT_AUDIO], "closed † ", ["† 1 of 2 recordings were cut at 30 s, the model's limit."], (1, [30.0], 0)),
+        (
+            [{**CUT_AUDIO, "audio_seconds_used": 12.5}, CUT_AUDIO],
+            "closed † ",
+            ["† 2 of 2 recordings were cut at 12.5 to 30 s, the model's limit."],
+            (2, [12.5, 30.0], 0),
+        ),
+        ([CUT_ANSWER, {}], "closed ‡ ", ["Of 3 answers: 1 cut off at max_tokens (‡)."], (0, [], 1)),
+        (
+            [{**CUT_AUDIO, **CUT_ANSWER}, CUT_ANSWER],
+            "closed †‡ ",
+            ["† 1 of 2 recordings were cut at 30 s, the model's limit.", "Of 3 answers: 2 cut off at max_tokens (‡)."],
+            (1, [30.0], 2),
+        ),
+        ([{"audio_seconds_used": "x", "audio_seconds_cut": "y"}, {"finish_reason": 7}], "closed ", [], (0, [], 0)),
+    ],
+)
+def test_what_was_cut_is_marked_and_counted(
+    tmp_path: Path,
+    write_jsonl: Write,
+    capsys: pytest.CaptureFixture[str],
+    added: list[dict[str, Any]],
+    name: str,
+    notes: list[str],
+    counts: tuple[int, list[float], int],
+) -> None:
+    """A row of cut recordings or cut answers bears a mark, told below with its count; an untouched one bears none."""
+    lines = [{**CLOSED_LINE, "key": key, **fields} for key, fields in enumerate(added)]
+    path = write_jsonl(tmp_path / "closed_standard_en.jsonl", lines)
+    other = write_jsonl(tmp_path / "closed_accent_en.jsonl", [CLOSED_LINE])
+    shown = output(capsys, "--src_file", path, other, "--by", "instruction").splitlines()
+    assert sum(line.strip().startswith(f"{name} ") for line in shown) == (2 if notes else 4)
+    assert [line.removeprefix("· ") for line in shown if line[2:3] == "†" or "(‡)" in line] == notes
+    file, _ = json.loads(output(capsys, "--src_file", path, other, "--format", "json"))["files"]
+    assert file["cut_audio"] == {"n": counts[0], "at_seconds": counts[1]}
+    assert file["answers"]["truncated"] == counts[2]
+
+
 def test_markdown_is_escaped(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
     """A name from a file cannot break out of a cell or become markup."""
     note = {"model": "<b>x|y</b>\n# head", "prompt_id": "p"}
@@ -251,7 +297,7 @@ def test_answers_are_remarked_on(tmp_path: Path, write_jsonl: Write, capsys: pyt
     found = [json.loads(line)["remarks"] for line in details.read_text().splitlines()]
     assert found == [["empty"], ["refusal"], ["other language"], ["truncated"], []]
     text = output(capsys, "--src_file", path)
-    assert "Of 4 answers: 1 empty, 1 cut off at max_tokens, 1 open like a refusal, 1 in the script of another" in text
+    assert "Of 4 answers: 1 empty, 1 cut off at max_tokens (‡), 1 open like a refusal, 1 in the script of" in text
 
 
 def test_agreement_stands_beside_judged_numbers(

@@ -107,7 +107,7 @@ def test_no_system_line(chosen: list[run.Options]) -> None:
     [
         ("--model gpt-9", "unknown model 'gpt-9': give its server with --base_url"),
         ("--subset opened", "unknown subset 'opened'; known: close"),
-        ("--lang fr", "unknown language 'fr'; known: en, zh|cn"),
+        ("--lang french", "unknown language 'french'; give a two-letter code"),
         ("--run_name a/b", "--run_name 'a/b' is no folder name"),
         ("--run_name ..", "--run_name '..' is no folder name"),
         ("--system_prompt nowhere.txt", "nowhere.txt: prompt file cannot be read"),
@@ -178,6 +178,24 @@ def test_the_end_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert out == "results/embedded/a.jsonl\n"
     assert err.startswith("embedded (smoke-test model): 2 responses, 1 failed; ")
     assert "evaluate.py --results results/embedded" in err
+
+
+@pytest.mark.parametrize(
+    ("failed", "permanent", "end"),
+    [
+        (0, 0, "--results results/embedded"),
+        (3, 0, "; run the same command again to ask the failed ones"),
+        (3, 1, "; run the same command again to ask 2 of the failed ones, the others failed for good"),
+        (3, 3, "; asking the failed ones again cannot help: their lines say why (error)"),
+    ],
+)
+def test_a_rerun_is_offered_where_it_can_help(
+    failed: int, permanent: int, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last line says how many of the failed items the same command would ask again."""
+    monkeypatch.setattr(run, "run", lambda *_, **__: run.Outcome([], 9, 9 - failed, failed, permanent))
+    assert cli.main([]) == 0
+    assert capsys.readouterr().err.endswith(f"{end}\n")
 
 
 @pytest.mark.parametrize(("answered", "failed", "code"), [(3, 0, 0), (2, 1, 0), (0, 3, 1), (0, 0, 0)])
@@ -288,6 +306,12 @@ def test_a_flag_wins_over_the_model_s_own_sampling(chosen: list[run.Options], fl
         ("--backend json:NoSuchClass", "has no attribute 'NoSuchClass'"),
         ("--backend json:JSONDecoder", "has no method 'answer'"),
         ("--backend cascade --asr nonsense --llm embedded-llm", "unknown recogniser 'nonsense'"),
+        ("--modality transcript --asr transformers: --dry_run", "unknown recogniser 'transformers:'"),
+        ("--modality transcript --asr openai:whisper-1", "set OPENAI_API_KEY, or name another server with --asr_base"),
+        ("--modality transcript --asr openai:m --asr_base_url nowhere", "the server's address cannot be one"),
+        ("--modality transcript --asr embedded --asr_base_url http://h/v1", "need --asr openai:MODEL"),
+        ("--asr_api_key_env KEY", "need --asr openai:MODEL"),
+        ("--asr_language en", "--asr_language needs --asr"),
     ],
 )
 def test_models_that_cannot_be_are_said_in_one_line(

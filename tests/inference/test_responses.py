@@ -84,7 +84,7 @@ def test_without_answers_everything_is_asked_in_order(source: DatasetFile) -> No
     assert not file.path.exists()
     file.open()
     assert file.path.read_bytes() == b""
-    assert file.settle() == (0, 0)
+    assert file.settle() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_later_line_wins(source: DatasetFile, lines: tuple[tuple[str, bool], .
     )
     file = opened(source)
     assert (3 in keys(file)) == again
-    assert file.settle() == ((0, 1) if again else (1, 0))
+    assert file.settle() == ((0, 1, 0) if again else (1, 0, 0))
     (line,) = lines_of(path)
     assert (line.get("error") if again else line["response"]) == "b"
 
@@ -140,7 +140,7 @@ def test_a_torn_last_line_is_asked_again(source: DatasetFile) -> None:
         assert (file.answered, keys(file)) == (2, [4, 1])
         file.open()
         answer_all(file)
-        assert file.settle() == (4, 0)
+        assert file.settle() == (4, 0, 0)
         assert [line["response"] for line in lines_of(path)] == ["answer 5", "answer 3", "new 4", "new 1"]
 
 
@@ -187,7 +187,7 @@ def test_a_limit_keeps_answers_beyond_it(source: DatasetFile) -> None:
     file = opened(source, limit=1)
     file.open()
     answer_all(file)
-    assert file.settle() == (1, 0)
+    assert file.settle() == (1, 0, 0)
     assert [line["key"] for line in lines_of(path)] == [5, 3, 1]
     assert keys(opened(source, limit=3)) == [4]
 
@@ -200,7 +200,7 @@ def test_overwrite_starts_anew_but_only_when_opened(source: DatasetFile) -> None
     assert len(lines_of(path)) == 2
     file.open()
     answer_all(file)
-    assert file.settle() == (4, 0)
+    assert file.settle() == (4, 0, 0)
     assert [line["response"] for line in lines_of(path)] == ["new 5", "new 3", "new 4", "new 1"]
 
 
@@ -213,7 +213,7 @@ def test_overwrite_helps_against_a_broken_file(source: DatasetFile, broken: byte
     file = opened(source, overwrite=True)
     file.open()
     answer_all(file)
-    assert file.settle() == (4, 0)
+    assert file.settle() == (4, 0, 0)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def test_judging_is_dropped_when_asked_again(source: DatasetFile) -> None:
     file = opened(source)
     file.open()
     answer_all(file)
-    assert file.settle() == (4, 0)
+    assert file.settle() == (4, 0, 0)
     first, second, *_ = lines_of(path)
     assert first == json.loads(kept)
     assert second == {**ROWS[1], "response": "new 3"}
@@ -375,7 +375,7 @@ def test_the_finished_file_is_in_the_data_sets_order(source: DatasetFile, seed: 
     file = opened(source)
     file.open()
     answer_all(file, random.Random(seed).shuffle)
-    assert file.settle() == (4, 0)
+    assert file.settle() == (4, 0, 0)
     assert [(line["key"], line["response"]) for line in lines_of(file.path)] == [
         (5, "new 5"),
         (3, "new 3"),
@@ -390,7 +390,7 @@ def test_a_file_in_order_is_not_touched(source: DatasetFile) -> None:
     spaced = json.dumps({**ROWS[1], "response": "x"}, indent=None, separators=(" , ", " : ")).encode() + b"\n"
     path = put(source, answered(5), spaced, answered(1))
     before = path.stat()
-    assert opened(source).settle() == (3, 0)
+    assert opened(source).settle() == (3, 0, 0)
     after = path.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
     assert path.read_bytes() == answered(5) + spaced + answered(1)
@@ -407,7 +407,7 @@ def test_settling_counts_failures_by_their_last_line(source: DatasetFile) -> Non
         answered(3, response=None, error="busy"),
         answered(3, response=None, error="busy still"),
     )
-    assert opened(source).settle() == (2, 2)
+    assert opened(source).settle() == (2, 2, 1)
     assert [(line["key"], line.get("error")) for line in lines_of(path)] == [
         (5, "gone"),
         (3, "busy still"),
@@ -431,7 +431,7 @@ def test_a_file_that_cannot_be_rewritten_stays(source: DatasetFile, monkeypatch:
     monkeypatch.undo()
     file = opened(source)
     assert keys(file) == []
-    assert file.settle() == (4, 0)
+    assert file.settle() == (4, 0, 0)
     assert [line["key"] for line in lines_of(path)] == [5, 3, 4, 1]
 
 
@@ -441,14 +441,14 @@ def test_a_torn_line_is_cut_off_also_where_nothing_is_asked(source: DatasetFile)
     path = put(source, whole, answered(5)[:20])
     file = opened(source)
     assert keys(file) == []
-    assert file.settle() == (4, 0)
+    assert file.settle() == (4, 0, 0)
     assert path.read_bytes() == whole
 
 
 def test_settling_what_never_began_makes_no_file(source: DatasetFile) -> None:
     """Where no answer was ever kept there is nothing to bring into order."""
     file = opened(source)
-    assert file.settle() == (0, 0)
+    assert file.settle() == (0, 0, 0)
     assert not file.path.exists()
 
 
@@ -457,7 +457,7 @@ def test_overwriting_that_never_began_leaves_the_old_answers(source: DatasetFile
     """When the model cannot be loaded, --overwrite has dropped nothing, and no old line is even looked at."""
     path = put(source, line)
     file = opened(source, overwrite=True)
-    assert file.settle() == (0, 0)
+    assert file.settle() == (0, 0, 0)
     assert path.read_bytes() == line
 
 
@@ -489,6 +489,6 @@ def test_any_history_ends_in_one_line_an_item(
     file.open()
     answer_all(file)
     permanent = sum(state == "permanent" for state in last.values())
-    assert file.settle() == (4 - permanent, permanent)
+    assert file.settle() == (4 - permanent, permanent, permanent)
     assert [line["key"] for line in lines_of(path)] == [5, 3, 4, 1]
     assert keys(opened(source)) == []

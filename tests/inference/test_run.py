@@ -225,7 +225,8 @@ def test_bad_audio_becomes_an_error_on_its_line(options: run.Options, go: Go, da
 def test_a_rerun_asks_what_is_missing(options: run.Options, go: Go) -> None:
     """Answers stay; a passing error is asked again, a permanent one is not."""
     first = Fake({"o1": Answer(None, "busy"), "o2": Answer(None, "too long", permanent=True)})
-    assert go(options, first).failed == 2
+    outcome = go(options, first)
+    assert (outcome.failed, outcome.permanent) == (2, 1)
     again = Fake()
     outcome = go(options, again)
     assert again.asked == ["o1"]
@@ -318,6 +319,26 @@ def test_other_settings_are_refused(changes: dict[str, Any], what: str, options:
     assert before == ((options.folder / OPEN).read_bytes(), (options.folder / "run.json").read_bytes())
     go(options, model, **changes, overwrite=True)
     assert len(model.asked) == 5
+
+
+def test_other_weights_of_the_same_name_are_refused(options: run.Options, go: Go) -> None:
+    """The hub's commits go into run.json; a run is not continued with others, unknown ones pass."""
+
+    class Fetched(Fake):
+        def __init__(self, **revisions: str) -> None:
+            super().__init__()
+            self.revisions = revisions
+
+    go(options, Fetched(asr="first"), limit=2)
+    before = (options.folder / OPEN).read_bytes(), (options.folder / "run.json").read_bytes()
+    with pytest.raises(UsageError, match=r"revision first of the asr, not with second.*--overwrite"):
+        go(options, Fetched(asr="second"))
+    assert before == ((options.folder / OPEN).read_bytes(), (options.folder / "run.json").read_bytes())
+    go(options, Fake(), limit=3)
+    go(options, Fetched(asr="first", model="other"))
+    assert json.loads((options.folder / "run.json").read_text())["revisions"] == {"asr": "first", "model": "other"}
+    go(options, Fetched(asr="second"), overwrite=True)
+    assert json.loads((options.folder / "run.json").read_text())["revisions"] == {"asr": "second"}
 
 
 def test_settings_may_change_while_there_is_no_answer(options: run.Options, go: Go) -> None:
@@ -695,12 +716,14 @@ def test_long_audio_is_cut_or_refused_and_counted(
     model = Fake()
     outcome = go(options, model, long_audio=long_audio, model={"max_audio_seconds": 0.001}, preflight=True)
     rows = rows_of(options.folder / OPEN)
-    assert outcome.failed == failed
+    assert (outcome.failed, outcome.permanent) == (failed, failed)
     assert any("5 of 5 recordings exceed 0.001 s" in line for line in said)
     if failed:
         assert all("is beyond the model's 0.001 s" in row["error"] for row in rows)
     else:
         assert [row["audio_seconds_used"] for row in rows] == [0.001] * 5
+        seconds = soundfile.info(str(options.dataset / "open-ended" / rows[0]["audio_path"])).duration
+        assert rows[0]["audio_seconds_cut"] == pytest.approx(seconds - 0.001, abs=0.001)
         assert any("5 recordings were cut to 0.001 s" in line for line in said)
 
 
@@ -829,3 +852,10 @@ def test_an_item_without_audio_is_not_the_first_prompt(options: run.Options, go:
     assert responses(options)[0] is None
     manifest = json.loads((options.folder / "run.json").read_text())
     assert manifest["first_prompt"]["item"] == f"{OPEN}[1, clips/o1.wav]"
+
+
+def test_recordings_heard_as_nothing_are_counted(options: run.Options, go: Go, said: Said) -> None:
+    """An empty transcript stays on its line, and is said once with the others."""
+    go(options, Fake({"o1": Answer("what?", transcript=""), "o3": Answer(None, "refused", transcript="")}))
+    assert [row["asr_transcript"] == "" for row in rows_of(options.folder / OPEN)] == [False, True, False, True, False]
+    assert "2 recordings were heard as nothing: their transcripts are empty" in said

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 
@@ -254,14 +254,14 @@ def _served(address: str, server: subprocess.Popen[bytes], clip: audio.Clip) -> 
     file = io.BytesIO()
     soundfile.write(file, clip.samples, clip.rate, format="WAV", subtype="FLOAT")
     part = {"data": base64.b64encode(file.getvalue()).decode(), "format": "wav"}
-    with httpx.Client(base_url=address, timeout=120, trust_env=False) as client:
+    with httpx2.Client(base_url=address, timeout=120, trust_env=False) as client:
         deadline = time.monotonic() + 180
         while True:
             assert server.poll() is None and time.monotonic() < deadline, "the server does not come up"
             try:
                 if client.get("/health").status_code == 200:
                     break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.5)
         model = client.get("/v1/models").json()["data"][0]["id"]
         messages = [
