@@ -70,7 +70,7 @@ def price_of(text: str) -> Price:
 def estimated_tokens(text: str) -> int:
     """Return about how many tokens a text has: one for three characters of ASCII, one for each other character.
 
-    A rule of thumb that wants to be high rather than low (SmolLM2's tokenizer has 3.3 characters a token in our prompts);
+    A rule of thumb that wants to be high rather than low (SmolLM2: 3.3 characters a token in our prompts);
     only what the server counts is kept and billed.
     """
     ascii_characters = sum(character.isascii() for character in text)
