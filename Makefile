@@ -39,7 +39,7 @@ $(READY): requirements.txt
 
 # Renew the pins (needs uv).
 lock:
-	uv pip compile pyproject.toml --extra embedded --extra dev --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra embedded --extra report --extra dev --python-version 3.11 --generate-hashes \
 		--overrides requirements.overrides.txt --no-annotate --no-header --quiet -o requirements.txt
 
 clean:

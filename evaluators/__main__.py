@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data import jsonl
-from data.errors import UsageError, guarded
+from data.errors import UsageError, guarded, printable
 from data.flags import FlagParser
+from data.records import Item, Score
+from data.suites import file_kind
 from evaluators import PROFILES
 
 FORMATS = ("table", "json", "markdown")
@@ -43,6 +45,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    from evaluators.cli import added_fields
     from evaluators.compare import compare
     from evaluators.report import comparison
 
@@ -51,7 +54,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     others = [run for run in runs if run.resolve() != baseline.resolve()]
     if not others or len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run cannot be compared with itself; name at least two different folders")
-    found = compare(baseline, others, arguments.profile, added_fields=_added_fields())
+    found = compare(baseline, others, arguments.profile, added_fields=added_fields())
     _refuse_own_input([path for one in found for path in (one.baseline.path, one.other.path)], arguments.output_file)
     if arguments.format == "json":
         return _write(comparison.for_json(found), arguments)
@@ -59,24 +62,64 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _decompose(arguments: argparse.Namespace) -> int:
+    from evaluators.cli import added_fields
     from evaluators.decompose import decompose
     from evaluators.report import decomposition
 
     runs = [Path(name) for name in arguments.runs]
     if len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice; the noise floor needs a second run on speech, in a folder of its own")
-    found = decompose(runs, arguments.profile, added_fields=_added_fields())
+    found = decompose(runs, arguments.profile, added_fields=added_fields())
     _refuse_own_input([path for run in runs for path in run.glob("*.jsonl")], arguments.output_file)
     if arguments.format == "json":
         return _write(decomposition.for_json(found), arguments)
     return _write(decomposition.for_reading(found, arguments.format, _terminal_width(arguments)), arguments)
 
 
-def _added_fields() -> frozenset[str]:
-    """Return the fields that are not the data set's; what judges add may stand in files that they judged in place."""
-    from inference.responses import ADDED_FIELDS
+def _bundle(arguments: argparse.Namespace) -> int:
+    from evaluators.bundle import bundle
 
-    return ADDED_FIELDS | {"pred_score", "judge", "pred_scores", "judges"}
+    run, target = Path(arguments.run), Path(arguments.out)
+    _refuse_own_input([*run.glob("*.jsonl"), *run.glob("*.json")], arguments.out, flag="--out")
+    index = bundle(run, target)
+    _say(f"{len(index['sha256'])} files packed; python -m evaluators verify {target} counts them anew")
+    print(target)  # noqa: T201  # stdout is for results
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from evaluators.bundle import verify
+
+    path = Path(arguments.bundle)
+    differences = verify(path)
+    for line in differences:
+        print(printable(line))  # noqa: T201  # stdout is for results
+    _say(f"{path}: {f'{len(differences)} differences' if differences else 'every number is as packed'}")
+    return 1 if differences else 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from evaluators.cli import suite_of
+    from evaluators.count import count_file
+    from evaluators.explain import explain
+    from evaluators.report import explanation
+    from evaluators.tally import EVALUATORS
+
+    path = Path(arguments.src_file)
+    suite = suite_of(path, arguments.evaluator)
+    kind = file_kind(path)
+    found: list[str] = []
+
+    def see(item: Item, score: Score) -> None:
+        if str(item.id.key) == arguments.key:
+            evaluator, lang = EVALUATORS[suite.evaluator], None if kind is None else kind.lang
+            found.append(explanation.for_reading(item, explain(item, score, evaluator, arguments.profile, lang)))
+
+    count_file(path, suite, arguments.profile, unjudged_is_an_error=False, see=see)
+    if not found:
+        raise UsageError(f"{path} has no item with the key {arguments.key}")
+    print("\n".join(found), end="")  # noqa: T201  # stdout is for results
+    return 0
 
 
 def _write(text: str, arguments: argparse.Namespace) -> int:
@@ -87,14 +130,14 @@ def _write(text: str, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_own_input(inputs: Sequence[Path], output: str | None) -> None:
+def _refuse_own_input(inputs: Sequence[Path], output: str | None, *, flag: str = "--output_file") -> None:
     """Refuse to write over what is read.
 
     Raises:
         UsageError: the output is one of the inputs.
     """
     if output is not None and Path(output).resolve() in {path.resolve() for path in inputs}:
-        raise UsageError(f"--output_file {output} would overwrite a file that is read here; name another one")
+        raise UsageError(f"{flag} {output} would overwrite a file that is read here; name another one")
 
 
 def _terminal_width(arguments: argparse.Namespace) -> int | None:
@@ -147,6 +190,31 @@ def _parser() -> argparse.ArgumentParser:
     decompose.add_argument("--profile", choices=PROFILES, default="reference", help="published rules, or repaired")
     _add_output(decompose)
     decompose.set_defaults(command=_decompose)
+    bundle = commands.add_parser(
+        "bundle",
+        help="a run in one file that others can check",
+        description="Pack a run's manifest, responses and replies, with its numbers, into one file.",
+    )
+    bundle.add_argument("run", metavar="RUN", help="the run's folder")
+    bundle.add_argument("--out", required=True, metavar="FILE.zip", help="where to write it")
+    bundle.set_defaults(command=_bundle)
+    verify = commands.add_parser(
+        "verify",
+        help="count a bundle anew",
+        description="Count what a bundle holds, and name each number that is not as packed (exit code 1).",
+    )
+    verify.add_argument("bundle", metavar="FILE.zip", help="what python -m evaluators bundle wrote")
+    verify.set_defaults(command=_verify)
+    explain = commands.add_parser(
+        "explain",
+        help="how one item came to its verdict",
+        description="Show each rule's verdict with its reason, each judge's reply and how it was read.",
+    )
+    explain.add_argument("src_file", metavar="FILE", help="a file of responses")
+    explain.add_argument("key", metavar="KEY", help="the item's key; all of its renderings are shown")
+    explain.add_argument("--evaluator", help="close, open or adjust (default: told from the file's name)")
+    explain.add_argument("--profile", choices=PROFILES, default="reference", help="published rules, or repaired")
+    explain.set_defaults(command=_explain)
     return parser
 
 

@@ -56,17 +56,22 @@ def judgement(fields: Mapping[str, object], profile: str) -> votes.Judgement:
     reason = votes.unusable(fields, profile, raises=_RAISES)
     if reason is not None:
         return votes.Judgement((), reason)
-    replies = votes.replies_of(fields)
-    ballots = [stored_values(reply) if profile == "reference" else _fixed_ballot(reply) for reply in replies]
-    invalid = sum(not ballot for ballot in ballots)
+    read = ballots(fields, profile)
+    invalid = sum(ballot is None for ballot in read)
     # A ballot may end early: its first values count all the same.
-    columns = [[ballot[place] for ballot in ballots if len(ballot) > place] for place in range(len(NAMES))]
+    columns = [[ballot[place] for ballot in read if ballot and len(ballot) > place] for place in range(len(NAMES))]
     if not all(columns):
         return votes.Judgement((), votes.NO_READABLE_VOTE, invalid)
     try:
-        return votes.Judgement(tuple(_majority(column, profile) for column in columns), invalid=invalid)
+        return votes.Judgement(tuple(votes.majority(column, profile) for column in columns), invalid=invalid)
     except TypeError as error:
         return votes.Judgement((), votes.raised(str(error)), invalid)
+
+
+def ballots(fields: Mapping[str, object], profile: str) -> list[Sequence[object] | None]:
+    """Return the verdicts of each reply of a line on `NAMES`, as they were read; None for a reply without any."""
+    read = stored_values if profile == "reference" else _fixed_ballot
+    return [read(reply) or None for reply in votes.replies_of(fields)]
 
 
 def counts(score: Score) -> dict[str, tuple[int, int]] | None:
@@ -86,13 +91,6 @@ def _fixed_ballot(reply: object) -> tuple[object, ...]:
     """Return the three verdicts of a readable reply, else nothing."""
     vote = read_adjust_reply(reply)
     return () if vote is None else (vote.after, vote.before, vote.content)
-
-
-def _majority(column: Sequence[object], profile: str) -> votes.Majority:
-    """Return the outcome of the votes on one key."""
-    if profile == "reference":
-        return votes.reference_majority(column)
-    return votes.fixed_majority([value is True for value in column])
 
 
 def _marks(after: votes.Majority, before: votes.Majority, content: votes.Majority) -> dict[str, tuple[Mark, ...]]:

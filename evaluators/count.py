@@ -105,6 +105,7 @@ def count_file(
     unjudged_is_an_error: bool = True,
     keep_outcomes: bool = False,
     group_by: str | None = None,
+    see: Callable[[Item, Score], None] | None = None,
 ) -> FileResult:
     """Count one file of responses.
 
@@ -117,6 +118,7 @@ def count_file(
         unjudged_is_an_error: refuse a file that no grader has seen; otherwise its result says so.
         keep_outcomes: keep how each item came out, for comparing files; some hundred bytes an item.
         group_by: a field of the lines (`voice`, `snr_db`): add items up by its values too.
+        see: is handed each item that counts with its score, by its own response.
 
     Raises:
         DataError: the file or a line is not what the evaluator needs.
@@ -177,7 +179,9 @@ def count_file(
         for group in () if group_by is None else _groups(item.fields.get(group_by)):
             result.groups.setdefault(group, Tally(evaluator)).add(own, instructions, cluster=cluster)
         if keep_outcomes:
-            result.outcomes.append(_outcome(item, own))
+            result.outcomes.append(outcome_of(item, own))
+        if see is not None:
+            see(item, own)
         if detail is not None:
             detail(_detail(counted, item, evaluator, profile) | {"remarks": list(found)})
     if evaluator.judge is not None and result.judged:
@@ -196,7 +200,8 @@ def _groups(value: object) -> list[str]:
     return ["none"] if value is None else [json.dumps(value, sort_keys=True)]
 
 
-def _outcome(item: Item, own: Score) -> Outcome:
+def outcome_of(item: Item, own: Score) -> Outcome:
+    """Return how an item came out by its own response."""
     marks = {name: tuple(mark.met for mark in marks) for name, marks in own.marks.items()}
     kinds = tuple(map(str, item.fields.get("instruction_id_list", ())))
     return Outcome(item.id.key, item.id.audio, _digest(item.prompt), kinds, marks)

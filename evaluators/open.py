@@ -57,18 +57,35 @@ def judgement(fields: Mapping[str, object], profile: str) -> votes.Judgement:
     reason = votes.unusable(fields, profile, raises=_RAISES)
     if reason is not None:
         return votes.Judgement((), reason)
-    questions = question_list(fields.get("decomposed_questions"))
-    replies = votes.replies_of(fields)
-    ballots = _reference_ballots(replies) if profile == "reference" else _fixed_ballots(replies, questions)
-    invalid = len(replies) - len(ballots)
-    if not ballots:
+    read = ballots(fields, profile)
+    counted = [ballot for ballot in read if ballot is not None]
+    invalid = len(read) - len(counted)
+    if not counted:
         return votes.Judgement((), votes.NO_READABLE_VOTE, invalid)
-    majority = votes.reference_majority if profile == "reference" else votes.fixed_majority
     try:
-        outcomes = tuple(majority(position) for position in zip(*ballots, strict=True))
+        outcomes = tuple(votes.majority(position, profile) for position in zip(*counted, strict=True))
     except TypeError as error:
         return votes.Judgement((), votes.raised(str(error)), invalid)
     return votes.Judgement(outcomes, invalid=invalid)
+
+
+def ballots(fields: Mapping[str, object], profile: str) -> list[Sequence[object] | None]:
+    """Return the verdicts of each reply of a line, as they were read; None for a reply that does not count.
+
+    Under `reference` replies count that are Python lists of the greatest length; under `fixed` readable ones with one
+    verdict per question or, where the questions are not known, of the length that more than half of them have.
+    """
+    replies = votes.replies_of(fields)
+    read: list[Sequence[object] | None]
+    if profile == "reference":
+        read = [entries or None for entries in map(literal_list, replies)]
+        length = max((len(entries) for entries in read if entries is not None), default=None)
+    else:
+        read = [*map(read_open_reply, replies)]
+        questions = question_list(fields.get("decomposed_questions"))
+        readable = [entries for entries in read if entries is not None]
+        length = votes.shared_length(readable) if questions is None else len(questions)
+    return [entries if entries is not None and len(entries) == length else None for entries in read]
 
 
 def counts(score: Score) -> dict[str, tuple[int, int]] | None:
@@ -82,20 +99,6 @@ def counts(score: Score) -> dict[str, tuple[int, int]] | None:
 def events(verdicts: Sequence[bool]) -> dict[str, tuple[bool, ...]]:
     """Return what each metric counts of one item: the item as a whole, and its questions."""
     return {"prompt": (all(verdicts),), "instruction": tuple(verdicts)}
-
-
-def _reference_ballots(replies: Sequence[object]) -> list[list[object]]:
-    """Return the replies that are Python lists of the greatest length; none when that length is 0."""
-    lists = [entries for entries in map(literal_list, replies) if entries]
-    longest = max(map(len, lists), default=0)
-    return [entries for entries in lists if len(entries) == longest]
-
-
-def _fixed_ballots(replies: Sequence[object], questions: list[str] | None) -> list[tuple[bool, ...]]:
-    """Return the readable replies that have one verdict per question."""
-    read = [verdicts for verdicts in map(read_open_reply, replies) if verdicts is not None]
-    length = votes.shared_length(read) if questions is None else len(questions)
-    return [verdicts for verdicts in read if len(verdicts) == length]
 
 
 def _marks(majorities: Sequence[votes.Majority], questions: list[str] | None) -> tuple[Mark, ...]:

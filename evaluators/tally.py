@@ -34,6 +34,7 @@ class Evaluator:
         needs: fields that every line must have.
         judge: from a line to what its judge decided, question by question; None where rules decide.
         events: from verdicts on an item's questions to the verdicts that each metric counts; None where rules decide.
+        ballots: from a line to how each reply was read; None where rules decide.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Evaluator:
     needs: tuple[str, ...]
     judge: votes.Judge | None = None
     events: Callable[[Sequence[bool]], dict[str, tuple[bool, ...]]] | None = None
+    ballots: votes.Ballots | None = None
 
 
 EVALUATORS = {
@@ -59,9 +61,18 @@ EVALUATORS = {
         (),
         open_ended.judgement,
         open_ended.events,
+        open_ended.ballots,
     ),
     "adjust": Evaluator(
-        "adjust", adjust.METRICS, adjust.score, adjust.counts, adjust.counts, (), adjust.judgement, adjust.events
+        "adjust",
+        adjust.METRICS,
+        adjust.score,
+        adjust.counts,
+        adjust.counts,
+        (),
+        adjust.judgement,
+        adjust.events,
+        adjust.ballots,
     ),
 }
 

@@ -66,6 +66,9 @@ class Judgement:
 Judge = Callable[[Mapping[str, object], str], Judgement]
 """From an item's line (its `pred_score`) and a profile to what that judge decided."""
 
+Ballots = Callable[[Mapping[str, object], str], list[Sequence[object] | None]]
+"""From an item's line and a profile to how each of its replies was read; None for one that does not count."""
+
 
 def fixed_majority(votes: Sequence[bool]) -> Majority:
     """Return the outcome of valid votes: YES needs more than half, a tie is NO.
@@ -101,6 +104,15 @@ def reference_majority(values: Sequence[object]) -> Majority:
         found += f", most frequent: {_shown(winner)}"
     tied = len(ranked) > 1 and ranked[1][1] == most
     return Majority(winner == "YES", tied, found, counts["YES"], len(values))
+
+
+def majority(values: Sequence[object], profile: str) -> Majority:
+    """Return the outcome of the verdicts that replies hold, by the profile's arithmetic.
+
+    Raises:
+        TypeError: see `reference_majority`.
+    """
+    return reference_majority(values) if profile == "reference" else fixed_majority([one is True for one in values])
 
 
 def shared_length(lists: Sequence[Sequence[object]]) -> int | None:
@@ -202,6 +214,13 @@ def replies_of(fields: Mapping[str, object]) -> list[object]:
 def raised(reason: str) -> str:
     """Return the reason of an item at which the published scorer raises, so that reports can list it as an error."""
     return f"reference raises: {reason}"
+
+
+def in_words(value: object, profile: str) -> str:
+    """Return one verdict of a ballot, as reports show it; under `reference` it may be a value of any kind."""
+    if profile == "fixed":
+        return "YES" if value is True else "NO"
+    return value if value == "YES" or value == "NO" else _shown(value)
 
 
 def _shown(value: object) -> str:

@@ -207,7 +207,7 @@ def model_name(result: FileResult) -> str:
 
 def model_of(folder: Path) -> str:
     """Return the name of the model of a run's folder, with its remark."""
-    return _model_name(_manifest(folder))
+    return _model_name(manifest_of(folder))
 
 
 def notes(results: Sequence[FileResult]) -> list[str]:
@@ -363,7 +363,7 @@ def _run_notes(results: Iterable[FileResult]) -> list[str]:
     """Return sampling and system line of the runs that the files belong to: they move scores."""
     found = []
     for folder in dict.fromkeys(result.path.parent for result in results):
-        run = _manifest(folder)
+        run = manifest_of(folder)
         if run:
             sampling = ", ".join(f"{name} {value}" for name, value in run["sampling"].items())
             system = run.get("system_prompt_id") or "none"
@@ -378,7 +378,7 @@ def _model_name(manifest: dict[str, Any]) -> str:
     return f"{model.get('name', 'unknown model')}{label}"
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def manifest_of(folder: Path) -> dict[str, Any]:
     """Return the run.json of a folder; nothing where there is none or it is broken: that costs a name, no number."""
     try:
         fields = read_manifest(folder)
