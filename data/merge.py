@@ -26,7 +26,7 @@ from data.manifest import read as read_manifest
 
 SHARD_FOLDER = re.compile(r"(?P<number>[1-9]\d*)-of-(?P<count>[1-9]\d*)")
 # What a manifest says about how a run went; all else are settings, which have to be the same in every shard.
-COURSE = frozenset({"started", "duration_seconds", "counts", "first_prompt", "status", "shard", "shards"})
+COURSE = frozenset({"started", "duration_seconds", "counts", "engine", "first_prompt", "status", "shard", "shards"})
 VERDICT = frozenset({"pred_score", "judge"})  # what a grader adds to a line: no part of the answer
 LINES_AT_ONCE = 1024
 

@@ -13,7 +13,7 @@ from data.flags import FlagParser, assignment, fraction, not_negative, positive,
 from data.suites import language, suite_named
 from inference import asr, models, run
 from inference.chat import Sampling
-from inference.options import Options
+from inference.options import Options, RayOptions
 from inference.progress import Progress, say
 from prompts import templates
 
@@ -110,6 +110,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         modality=arguments.modality,
         long_audio=arguments.long_audio,
         max_failures=arguments.max_failures,
+        ray=_ray(arguments),
         preflight=not arguments.skip_preflight,
         shard=arguments.shard,
         overwrite=arguments.overwrite,
@@ -120,6 +121,19 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _addresses(urls: str | None) -> tuple[str, ...]:
     return tuple(url.strip() for url in (urls or "").split(",") if url.strip())
+
+
+def _ray(arguments: argparse.Namespace) -> RayOptions | None:
+    resources = dict(arguments.ray_resources or ())
+    if arguments.engine != "ray":
+        for flag in ("ray_address", "ray_replicas", "ray_resources"):
+            if getattr(arguments, flag) is not None:
+                raise UsageError(f"--{flag} needs --engine ray")
+        return None
+    for name, amount in resources.items():
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
+            raise UsageError(f"--ray_resources {name}: {amount} is no amount; expected, say, GPU=1 or CPU=4")
+    return RayOptions(arguments.ray_address, arguments.ray_replicas, resources)
 
 
 def _sampling(arguments: argparse.Namespace, model: Mapping[str, Any]) -> Sampling:
@@ -174,9 +188,22 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--max_tokens", type=positive, help=f"longest answer, in tokens {usual['max_tokens']}")
     model.add_argument("--seed", type=int, help=f"sent to models that take one {usual['seed']}")
     model.add_argument("--system_prompt", metavar="FILE", help="text of the system line, or none (default: ours)")
-    model.add_argument("--concurrency", type=positive, metavar="N", help="items in flight (default: the model's)")
+    model.add_argument(
+        "--concurrency", type=positive, metavar="N", help="items in flight, on Ray a replica (default: the model's)"
+    )
     model.add_argument("--max_failures", type=positive, default=20, metavar="N", help="failures in a row that end it")
     model.add_argument("--skip_preflight", action="store_true", help="do not ask known recordings first")
+    where = parser.add_argument_group("where the model runs, if not in this process")
+    where.add_argument("--engine", choices=("ray",), help="the same back end in replicas on a Ray cluster, one a GPU")
+    where.add_argument(
+        "--ray_address", metavar="ADDRESS", help="auto, local (a new one) or HOST:PORT (default: auto, else local)"
+    )
+    where.add_argument(
+        "--ray_replicas", type=positive, metavar="N", help="replicas (default: one a GPU, or one a node)"
+    )
+    where.add_argument(
+        "--ray_resources", nargs="+", type=assignment, metavar="NAME=AMOUNT", help="of each (default: CPU=1 GPU=1)"
+    )
     out = parser.add_argument_group("where it goes")
     out.add_argument("--shard", type=share, metavar="I/N", help="only every N-th item, from the I-th: for job arrays")
     out.add_argument("--output_dir", default="results", help="folder of all runs")

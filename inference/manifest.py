@@ -67,13 +67,14 @@ class Manifest:
         self._earlier_revisions: Mapping[str, str] = earlier.get("revisions", {})
         self._seconds_before = float(earlier.get("duration_seconds", 0.0))
         self.first_prompt: dict[str, Any] | None = earlier.get("first_prompt")
+        self._engine: Mapping[str, Any] | None = earlier.get("engine")
         self._fields |= {
             "data": {
                 "root": str(sources[0].root.resolve()),
                 "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
                 **_provenance(sources[0].root),
             },
-            "packages": _package_versions(),
+            "packages": package_versions(),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
@@ -93,6 +94,11 @@ class Manifest:
         if revisions or self._earlier_revisions:
             self._fields["revisions"] = {**self._earlier_revisions, **revisions}
 
+    def note_engine(self, engine: Mapping[str, Any], packages: Mapping[str, str]) -> None:
+        """Keep where the model runs, and on which packages, when that is not this process."""
+        self._engine = engine
+        self._fields["packages"] = dict(packages)
+
     def write(self, status: str, counts: Mapping[str, int] | None = None) -> None:
         """Write the file anew.
 
@@ -101,6 +107,8 @@ class Manifest:
         """
         seconds = self._seconds_before + time.monotonic() - self._began
         fields = {**self._fields, "status": status, "duration_seconds": round(seconds, 1)}
+        if self._engine is not None:
+            fields["engine"] = self._engine
         if self.first_prompt is not None:
             fields["first_prompt"] = self.first_prompt
         if counts is not None:
@@ -130,7 +138,8 @@ def _provenance(root: Path) -> dict[str, Any]:
     return {"source": source} if source else {}
 
 
-def _package_versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of the installed packages that answers may depend on."""
     versions = {}
     for package in PACKAGES:
         try:

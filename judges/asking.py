@@ -17,6 +17,8 @@ from judges.cost import Account, estimated_tokens
 from judges.judge import Judge
 from judges.ledger import Ledger, Reply, Usage, request_key
 from judges.tasks import Task
+from prompts import fencing
+from prompts.complaints import Doubt
 from prompts.templates import Template
 
 OVER_BUDGET = "--max_cost is reached"
@@ -84,20 +86,24 @@ class Asking:
 
     def replies(self, asked: Asked) -> list[Reply | None]:
         """Return the replies that count; None for those still to be asked for."""
-        return [reply for _, reply in self._conversations(asked)]
+        return [course[-1][1] for course in self.courses(asked)]
 
-    def texts(self, replies: Sequence[Reply | None]) -> list[str | None]:
-        """Return what replies say, as the judged file has it: without reasoning, without the schema's frame."""
-        return [self._text(reply) if reply is not None else None for reply in replies]
+    def texts(self, asked: Asked, replies: Sequence[Reply | None]) -> list[str | None]:
+        """Return what replies say, as the judged file has it: without reasoning, without the schema's frame.
+
+        A reply that could be counted but may not be a verdict is None there; the ledger has it.
+        """
+        texts = [self.text(reply) if reply is not None else None for reply in replies]
+        return [None if isinstance(self._task.complaint(text, asked.fields), Doubt) else text for text in texts]
 
     def unreadable(self, asked: Asked, replies: Sequence[Reply | None]) -> int:
         """Return how many replies cannot be read."""
-        texts = self.texts(replies)
+        texts = self.texts(asked, replies)
         return sum(self._task.complaint(text, asked.fields) is not None for text in texts)
 
     def usage(self, asked: Asked) -> list[Usage]:
         """Return what the replies about a response have cost, those that could not be read included."""
-        keys = {asked.key, *(latest.key for latest, _ in self._conversations(asked))}
+        keys = {latest.key for course in self.courses(asked) for latest, _ in course}
         return [usage for key in keys for usage in self._ledger.usage(key)]
 
     async def ask(self, asked: Asked) -> bool:
@@ -114,7 +120,8 @@ class Asking:
     def missing(self, asked: Asked) -> list[tuple[Asked, list[int]]]:
         """Return the conversations that are still open, each with the numbers of the replies that it wants."""
         open_: dict[str, tuple[Asked, list[int]]] = {}
-        for sample, (latest, reply) in enumerate(self._conversations(asked)):
+        for sample, course in enumerate(self.courses(asked)):
+            latest, reply = course[-1]
             if reply is None:
                 open_.setdefault(latest.key, (latest, []))[1].append(sample)
         if self._one_at_a_time:
@@ -146,25 +153,28 @@ class Asking:
         return Asked(messages, extra, request_key(self.judge.server, body), fields)
 
     def _again(self, asked: Asked, reply: Reply, complaint: str) -> Asked:
-        said = {"role": "assistant", "content": self._text(reply) or "(nothing)"}
+        # A grader that repeats what it read can repeat a sign that ends a turn.
+        said = {"role": "assistant", "content": fencing.shown(self.text(reply) or "") or "(nothing)"}
         told = {"role": "user", "content": ASK_AGAIN.format(complaint=complaint)}
         return self._conversation([*asked.messages, said, told], asked.extra, asked.fields)
 
-    def _conversations(self, asked: Asked) -> list[tuple[Asked, Reply | None]]:
-        """Return, for each wanted reply, the last conversation about it and what came of that; None: nothing yet."""
-        found = []
-        for sample, reply in enumerate(self._ledger.replies(asked.key, self.judge.n)):
-            latest = asked
+    def courses(self, asked: Asked) -> list[list[tuple[Asked, Reply | None]]]:
+        """Return, for each wanted reply, every conversation about it and what came of that; None: nothing yet."""
+        courses = []
+        for sample, first in enumerate(self._ledger.replies(asked.key, self.judge.n)):
+            course = [(asked, first)]
             for _ in range(self._max_rejudge):
-                complaint = self._task.complaint(self._text(reply), asked.fields) if reply else None
+                latest, reply = course[-1]
+                complaint = self._task.complaint(self.text(reply), asked.fields) if reply else None
                 if reply is None or complaint is None:
                     break
                 latest = self._again(latest, reply, complaint)
-                reply = self._ledger.replies(latest.key, sample + 1)[sample]
-            found.append((latest, reply))
-        return found
+                course.append((latest, self._ledger.replies(latest.key, sample + 1)[sample]))
+            courses.append(course)
+        return courses
 
-    def _text(self, reply: Reply) -> str | None:
+    def text(self, reply: Reply) -> str | None:
+        """Return what a reply says: without reasoning, without the schema's frame."""
         if reply.text is None:
             return None
         _, text = split_reasoning(reply.text)

@@ -12,13 +12,16 @@ the worst of the item, `[[count]]` for the number of verdicts in it.
 from __future__ import annotations
 
 import json
+import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data import jsonl
+from data.dataset import with_identity
+from data.errors import DataError
 from judges.tasks import Task
 from prompts.questions import question_list
 from prompts.replies import ADJUST_KEYS
@@ -76,9 +79,66 @@ def load() -> tuple[Attack, ...]:
     return tuple(Attack(**line.fields) for line in jsonl.read(FILE))
 
 
-def cases(task: Task) -> Path:
-    """Return the file of bundled items: requests with a right and a wrong answer each, and what is true of them."""
+def some(attacks: Sequence[Attack], count: int | None, seed: int) -> list[Attack]:
+    """Return so many of the attacks, drawn at random by the seed, in their order; all of them for None."""
+    if count is None or count >= len(attacks):
+        return list(attacks)
+    return [attacks[place] for place in sorted(random.Random(seed).sample(range(len(attacks)), count))]
+
+
+def bundled_cases(task: Task) -> Path:
+    """Return the file of items that come with the attacks: a right and a wrong answer to each of a few requests."""
     return FILE.with_name(f"attack_cases_{task.data_type}.jsonl")
+
+
+def cases(task: Task, path: Path) -> list[dict[str, Any]]:
+    """Return the items of a file that have a response, numbered as `case`, without what was judged before.
+
+    Raises:
+        DataError: a line cannot be judged, or no item has a response.
+    """
+    found: list[dict[str, Any]] = []
+    for item, line in with_identity(path, jsonl.read(path)):
+        task.check(line.fields, path, line.number)
+        if (line.fields.get("response") or "").strip():
+            kept = {name: value for name, value in line.fields.items() if not name.startswith(("pred_score", "judge"))}
+            key = line.number if item.id.key is None else item.id.key
+            found.append({**kept, "key": key, "case": len(found)})
+    if not found:
+        raise DataError("no item has a response to attack", path=path)
+    return found
+
+
+def attacked(task: Task, items: Sequence[Mapping[str, Any]], attacks: Iterable[Attack]) -> Iterator[dict[str, Any]]:
+    """Yield every item with every attack that applies to it; the key then names both."""
+    for attack in attacks:
+        for fields in items:
+            if attack.applies_to(task, fields):
+                yield {**attack.on(task, fields), "key": f"{fields['key']} {attack.id}", "attack": attack.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a grader judged an item with an attack in it, or once more without, beside how it judged it before.
+
+    Attributes:
+        case: the item's number.
+        clean: its verdicts before, True in the answer's favour.
+        found: its verdicts now; None where no reply could be read.
+    """
+
+    case: int
+    clean: tuple[bool, ...]
+    found: tuple[bool, ...] | None
+
+    def moved_to(self, verdict: bool) -> tuple[int, int]:
+        """Return how many verdicts became this one, and how many were the other one before."""
+        others = [place for place, clean in enumerate(self.clean) if clean is not verdict]
+        return sum(self.found is not None and self.found[place] is verdict for place in others), len(others)
+
+    def lost(self) -> tuple[int, int]:
+        """Return how many verdicts are not there any more, and how many there were."""
+        return len(self.clean) if self.found is None else 0, len(self.clean)
 
 
 def _reply(task: Task, count: int, *, in_favour: bool) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data import jsonl
+from data.errors import DataError
 from judges.asking import Asking
 from judges.ledger import Reply, Usage
 
@@ -19,6 +20,24 @@ from judges.ledger import Reply, Usage
 def path_for(target: Path) -> Path:
     """Return where the manifest of a judged file stands."""
     return target.with_name(f"{target.stem}.judge.json")
+
+
+def read(target: Path) -> dict[str, Any] | None:
+    """Return what stands beside a judged file, or None where nothing does.
+
+    Raises:
+        DataError: it is no manifest.
+    """
+    path = path_for(target)
+    if not path.exists():
+        return None
+    try:
+        fields = json.loads(path.read_bytes())
+        if isinstance(fields, dict) and isinstance(fields.get("judges"), list):
+            return fields
+    except (OSError, ValueError):
+        pass
+    raise DataError("cannot be read as what api_judge.py writes beside a judged file; judge the file again", path=path)
 
 
 class Tally:

@@ -385,7 +385,7 @@ class _Run:
         unreadable = asking.unreadable(asked, replies)
         counts["unreadable_replies"] += unreadable
         tally.add(asked.key, there, unreadable, asking.usage(asked))
-        return note, tuple(asking.texts(replies))
+        return note, tuple(asking.texts(asked, replies))
 
 
 def spent(account: Account) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Task:
     schema: Callable[[Mapping[str, Any]], dict[str, Any]]
     plain: Callable[[str], str]
     all_no: Callable[[Mapping[str, Any]], str]
-    complaint_about: Callable[[object, Mapping[str, Any], Sequence[str]], str | None]
+    complaint_about: Callable[[object, Mapping[str, Any], Iterable[str]], str | None]
     foreign_fields: tuple[str, ...]
 
     def check(self, fields: Mapping[str, Any], path: Path, line: int) -> None:
@@ -100,8 +100,12 @@ class Task:
 
     def complaint(self, reply: object, fields: Mapping[str, Any]) -> str | None:
         """Return why a reply is not exactly one verdict on an item, or None when it is."""
+        return self.complaint_about(reply, fields, self._material(fields))
+
+    def _material(self, fields: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the texts of an item that others wrote; worked out only when they are looked at."""
         values = self.values(fields)
-        return self.complaint_about(reply, fields, [values[name] for name in fencing.PARTS if name in values])
+        yield from (values[name] for name in fencing.PARTS if name in values)
 
 
 def _common_values(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -136,7 +140,7 @@ def _open_all_no(fields: Mapping[str, Any]) -> str:
     return json.dumps(["NO"] * len(_questions(fields)))
 
 
-def _open_complaint(reply: object, fields: Mapping[str, Any], material: Sequence[str]) -> str | None:
+def _open_complaint(reply: object, fields: Mapping[str, Any], material: Iterable[str]) -> str | None:
     return open_complaint(reply, len(_questions(fields)), material)
 
 
@@ -161,7 +165,7 @@ def _adjust_all_no(_: Mapping[str, Any]) -> str:
     return json.dumps(dict.fromkeys(ADJUST_KEYS, "NO"))
 
 
-def _adjust_complaint(reply: object, _: Mapping[str, Any], material: Sequence[str]) -> str | None:
+def _adjust_complaint(reply: object, _: Mapping[str, Any], material: Iterable[str]) -> str | None:
     return adjust_complaint(reply, material)
 
 

@@ -18,6 +18,13 @@ _Place = tuple[int, int]
 _FENCE = re.compile(r"```.*?```", re.DOTALL)
 _WORDS = re.compile(r"\b(?:YES|NO)\b")
 _TEXT = re.compile(r"\w")
+_CONTRADICTION = "It holds verdicts that contradict each other."
+
+
+class Doubt(str):
+    """A complaint about a reply that can be read all the same: counted as it stands, it could count what it quotes."""
+
+    __slots__ = ()
 
 
 def open_complaint(reply: object, count: int, material: Iterable[str]) -> str | None:
@@ -57,18 +64,24 @@ def _complaint(
     wanted: str,
 ) -> str | None:
     found = list(statements(reply)) if isinstance(reply, str) else []
-    if len({verdict, *(said for _, said in found)} - {None}) > 1:
-        return "It holds verdicts that contradict each other."
-    if not isinstance(reply, str) or verdict is None:
+    said = {verdicts for _, verdicts in found}
+    if not isinstance(reply, str) or (verdict is None and len(said) < 2):
         return f"It holds no {wanted}."
+    if verdict is None:
+        return _CONTRADICTION
+    longest = max((place for place, _ in found), key=lambda place: place[1] - place[0], default=(0, len(reply)))
+    if not _TEXT.search(_without(reply, [longest])):
+        return None  # nothing but the verdict
+    if len({verdict, *said}) > 1:
+        return Doubt(_CONTRADICTION)
     rest = _without(reply, [place for place, _ in found])
-    if not found or not _TEXT.search(rest):
-        return None
     beside = tuple(word == "YES" for word in _WORDS.findall(rest))
     if len(beside) == len(verdict) and beside != verdict:
-        return "It says one thing in its form and another in the words beside it."
-    if any(said == verdict for text in material for _, said in statements(text)):
-        return "Its verdicts stand in the graded texts too, and there is more beside them: that may be a quotation."
+        return Doubt("It says one thing in its form and another in the words beside it.")
+    if _TEXT.search(rest) and any(verdict == verdicts for text in material for _, verdicts in statements(text)):
+        return Doubt(
+            "Its verdicts stand in the graded texts too, and there is more beside them: that may be a quotation."
+        )
     return None
 
 

@@ -29,37 +29,38 @@ _PICTURES = (
 )
 _HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _JOINING_SCRIPTS = "\u0600-\u109f\u1780-\u18af"  # Arabic to Myanmar, Khmer, Mongolian
-_FLAGS = "|".join(  # England, Scotland, Wales: the only flags that are spelt with tag characters
-    "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in region) + "\U000e007f"
-    for region in ("gbeng", "gbsct", "gbwls")
+_FLAG = re.compile(  # England, Scotland, Wales: the only flags that are spelt with tag characters
+    "|".join(
+        "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in region) + "\U000e007f"
+        for region in ("gbeng", "gbsct", "gbwls")
+    )
 )
 # Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, Unicode 14; checked 2026-11-20), controls except
 # tab and line feed, line separators, annotation marks, halves of surrogate pairs, and two codes that are no characters.
-_HIDDEN = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 # A character that joins or varies its neighbours is ordinary text where it does so, once.
-_ORDINARY_OR_HIDDEN = re.compile(
-    rf"(?P<ordinary>{_FLAGS}"
-    rf"|(?:(?<=[{_PICTURES}])|(?<=[{_PICTURES}]\ufe0f))\u200d(?=[{_PICTURES}])"
+_JOINS_OR_VARIES = re.compile(
+    rf"(?:(?<=[{_PICTURES}])|(?<=[{_PICTURES}]\ufe0f))\u200d(?=[{_PICTURES}])"
     rf"|(?<=[{_JOINING_SCRIPTS}])[\u200c\u200d]"
     rf"|(?<=[{_PICTURES}0-9#*])[\ufe0e\ufe0f]"
-    rf"|(?<=[{_HAN}])[\ufe00-\ufe0f\U000e0100-\U000e01ef])"
-    rf"|[{_HIDDEN}]"
+    rf"|(?<=[{_HAN}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
 
-# Marks of ours, with any code or none; chat templates' signs for a turn, which many servers take for real ones when
-# they stand in a message (ggml-org/llama.cpp issue 24382, huggingface/transformers issue 29279; read 2026-11-20). Runs
-# are possessive or bounded, so that the time stays linear in the text.
+# Marks of ours, with any code or none; chat templates' signs for a turn or for thinking, which many servers take for
+# real ones when they stand in a message (ggml-org/llama.cpp issue 24382, huggingface/transformers issue 29279; read
+# 2026-11-20). Runs are possessive or bounded, so that the time stays linear in the text.
+_OPENING = re.compile(r"[<＜﹤‹〈⟨《«\[]")
 _IMITATION = re.compile(
     rf"""
-    [<＜﹤‹〈⟨《«] (?= [\s/／\\]*+ (?: (?:{"|".join(PARTS)}|question|answer)s?\b      # </response>
-                                    | [^<>\n]{{0,40}}? (?<![0-9a-f])[0-9a-f]{{{DIGITS}}}(?![0-9a-f]) ) )
+    [^\[] (?= [\s/／\\]*+ (?: (?:{"|".join(PARTS)}|question|answer)s?\b             # </response>
+                           | [^<>\n]{{0,40}}? (?<![0-9a-f])[0-9a-f]{{{DIGITS}}}(?![0-9a-f]) ) )
     | < (?= [|｜]\w                                                                  # <|im_start|>, <|turn>
           | [\w▁]{{1,40}}[|｜]>                                                      # <turn|>
-          | /?(?:s|bos|eos|pad|unk|sop|eop|start_of_turn|end_of_turn)>
+          | /?(?:s|bos|eos|pad|unk|sop|eop|think|start_of_turn|end_of_turn)>
           | </?SYS>> )
     | \[ (?= /?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\] )
     """,
@@ -71,8 +72,19 @@ def shown(text: str) -> str:
     """Return text as a grader gets it: hidden characters and imitated marks as escapes, CR LF as a line feed."""
     # JSON may spell one character as two escapes of half a character each; here they become one again.
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass").replace("\r\n", "\n")
-    visible = _ORDINARY_OR_HIDDEN.sub(lambda match: match[0] if match["ordinary"] else _escape(match[0]), whole)
-    return _IMITATION.sub(lambda match: _escape(match[0]), visible)
+    visible = _HIDDEN.sub(lambda match: match[0] if _is_ordinary(match) else _escape(match[0]), whole)
+    return _OPENING.sub(
+        lambda match: _escape(match[0]) if _IMITATION.match(visible, match.start()) else match[0], visible
+    )
+
+
+def _is_ordinary(match: re.Match[str]) -> bool:
+    """Return whether a hidden character does its proper work where it stands."""
+    text, place = match.string, match.start()
+    if _JOINS_OR_VARIES.match(text, place):
+        return True
+    flag = _FLAG.match(text, max(text.rfind("\U0001f3f4", max(place - 6, 0), place), 0))
+    return flag is not None and flag.end() > place
 
 
 def _escape(character: str) -> str:

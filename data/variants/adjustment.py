@@ -227,7 +227,8 @@ def _amount(count: _Count, arguments: Mapping[str, Any], lang: str) -> str:
     # Two of something is 两 in Chinese.
     written = "两" if lang == "zh" and threshold == 2 else number(str(threshold), lang)
     said = _AMOUNT[lang][relation].format(written)
-    unit = count.unit[lang].format(n=said, word=arguments.get(count.word, "") if count.word else "")
+    word = str(arguments.get(count.word, "")) if count.word else ""
+    unit = count.unit[lang].format(n=said, word=word.upper() if count.word == "letter" else word)
     return unit.removesuffix("s") if lang == "en" and threshold == 1 else unit
 
 

@@ -7,18 +7,18 @@ reaches is measured on its two parts, as they are in the sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
-from data import audio
 from data.dataset import AUDIO_SUFFIXES
 from data.errors import DataError, UsageError
-from data.variants.level import PEAK, Samples, active, decibels
+from data.variants.level import PEAK, Samples, active, decibels, resampled
 
 LOWEST_HZ = 30.0
 """Noise below this is left out: it costs level and nobody hears it."""
@@ -39,8 +39,8 @@ LOWEST_SNR_DB, HIGHEST_SNR_DB = -20.0, 50.0
 TOLERANCE_DB = 0.2
 """A mixture that misses its ratio by more is refused."""
 
-QUIET_DB = 25.0
-"""A stretch this far below its recording's level is taken for a pause."""
+QUIETEST_DBFS = -65.0
+"""A stretch of a recording below this is taken for a pause: amplified, it would be hiss."""
 
 _TRIES = 20
 
@@ -175,24 +175,33 @@ def recorded(path: Path, speech: Samples, rate: int, seed: int) -> tuple[Samples
     Raises:
         DataError: the recording cannot be read, or is silent wherever it was tried.
     """
-    whole = _loaded(path, rate)
     random, mask = np.random.RandomState(seed), active(speech, rate)
-    whole_db = decibels(whole) if whole.any() else -np.inf
     for _ in range(_TRIES):
-        start = int(random.randint(max(1, len(whole) - len(speech) + 1)))
-        stretch = np.resize(whole[start:], len(speech)) if len(whole) < len(speech) else whole[start:][: len(speech)]
-        # Far below the recording's own level it is a pause, and would come out as amplified hiss.
-        if stretch[mask].any() and decibels(stretch, mask) > whole_db - QUIET_DB:
-            return stretch, start / rate
+        stretch, start = _stretch(path, len(speech), rate, random)
+        if stretch[mask].any() and decibels(stretch, mask) > QUIETEST_DBFS:
+            return stretch, start
     raise DataError(f"silent wherever noise was looked for ({_TRIES} places); take it out of the folder", path=path)
 
 
-@lru_cache(maxsize=8)
-def _loaded(path: Path, rate: int) -> Samples:
+def _stretch(path: Path, length: int, rate: int, random: np.random.RandomState) -> tuple[Samples, float]:
+    """Return so many samples from a random place of a recording, mixed down, and where that is, in seconds.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
-        return audio.load(path, rate)
-    except audio.AudioUnreadable as error:
-        raise DataError(str(error), path=path) from None
+        with soundfile.SoundFile(path) as file:  # only what is needed is decoded: recordings can be hours long
+            wanted = math.ceil(length / rate * file.samplerate) + 1
+            start = int(random.randint(max(1, file.frames - wanted + 1)))
+            file.seek(start)
+            found = file.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
+            own_rate = int(file.samplerate)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"audio unreadable: {error}", path=path) from None
+    samples = resampled(found, own_rate, rate)
+    if not len(samples) or not np.isfinite(samples).all():
+        raise DataError("audio unreadable: no samples, or samples that are no numbers", path=path)
+    return np.resize(samples, length), start / own_rate
 
 
 def _unit(samples: NDArray[np.float64]) -> NDArray[np.float64]:

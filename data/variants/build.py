@@ -29,7 +29,8 @@ from data.errors import ToolkitError, UsageError
 from data.variants import intelligibility, manifest, rooms, tts
 from data.variants.card import card
 from data.variants.intelligibility import Hear
-from data.variants.plan import Job, Plan, plan
+from data.variants.jobs import Job, Plan
+from data.variants.plan import plan
 from data.variants.recipe import Recipe
 from data.variants.render import Studio
 from data.variants.voices import Voice

@@ -9,7 +9,7 @@ from typing import Any
 
 from data.suites import file_kind
 from data.variants.intelligibility import UNSEGMENTED, Rate
-from data.variants.plan import Item, Plan
+from data.variants.jobs import Item, Plan
 from data.variants.recipe import Recipe
 
 _FIELDS = {

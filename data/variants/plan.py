@@ -6,11 +6,11 @@ Nothing is spoken or written here, so that whatever cannot be built is found bef
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 from data import jsonl
 from data.errors import DataError, UsageError
 from data.suites import SUITES, file_name, suffix
-from data.variants import adjustment, background, disfluency, paralinguistics, rooms, tts, voices
+from data.variants import adjustment, background, disfluency, paralinguistics, rooms, tts
+from data.variants.casting import cast
+from data.variants.jobs import Item, Job, Plan, Surroundings, Utterance
 from data.variants.prompts import Prompt, read
 from data.variants.recipe import ADJUSTMENT, PromptSet, Recipe
 from data.variants.spoken import BETWEEN
@@ -28,118 +30,6 @@ NOISES = ("babble", "pink", "brown", "hum")
 SNRS_DB = (15.0, 10.0, 5.0)
 
 _Entry = TypeVar("_Entry")
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """Words, a voice and a manner.
-
-    Attributes:
-        text: what is said.
-        voice: who says it.
-        style: a key of `paralinguistics.STYLES`, or empty: the voice's own manner.
-        stressed: words of the text to stress.
-    """
-
-    text: str
-    voice: Voice
-    style: str = ""
-    stressed: tuple[str, ...] = ()
-
-    @property
-    def manner(self) -> paralinguistics.Style:
-        """Return the manner of speaking."""
-        return paralinguistics.style(self.style) if self.style else paralinguistics.Style()
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is heard behind an utterance, and where.
-
-    Attributes:
-        noise: one of `background.KINDS`, or `background.RECORDING`.
-        snr_db: wanted signal-to-noise ratio in dB.
-        seed: seed of the noise, or of the place in the recording.
-        recording: path of the recording; empty for other noise.
-        recording_sha256: hash of its bytes.
-        talkers: for babble: who is heard, in order.
-        among: for babble: how many there were to choose from.
-        room: where; None: nowhere in particular.
-    """
-
-    noise: str
-    snr_db: float
-    seed: int
-    recording: str = ""
-    recording_sha256: str = ""
-    talkers: tuple[Utterance, ...] = ()
-    among: int = 0
-    room: rooms.Room | rooms.Recorded | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One recording to be made.
-
-    Attributes:
-        path: the audio file, relative to the set's folder.
-        utterance: what is said.
-        surroundings: what is heard beside it; None: nothing.
-        level_dbfs: level over active speech in dBFS, before the style's gain.
-        margin_seconds: silence before and after, in seconds.
-    """
-
-    path: str
-    utterance: Utterance
-    surroundings: Surroundings | None
-    level_dbfs: float
-    margin_seconds: float
-
-    def digest(self) -> str:
-        """Return a hash of all that decides on the sound; a recording with another one is made anew."""
-        told = asdict(self)
-        if self.surroundings is not None:  # where a file lies does not decide
-            told["surroundings"]["recording"] = ""
-            if isinstance(self.surroundings.room, rooms.Recorded):
-                told["surroundings"]["room"]["path"] = ""
-        heard = (self.utterance, *(self.surroundings.talkers if self.surroundings else ()))
-        told["engines"] = [tts.engine_of(said.voice).version(said.voice) for said in heard]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A job, and the fields of its line that are known beforehand."""
-
-    job: Job
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A set to be built.
-
-    Attributes:
-        files: JSONL file, relative to the set's folder -> its items in order.
-        notes: what was left out, and why.
-        voices: the voices in use, by name.
-        settings: what decided on all this, as it stands in the manifest; without a path of this machine.
-    """
-
-    files: Mapping[str, Sequence[Item]]
-    notes: Sequence[str]
-    voices: Mapping[str, Voice]
-    settings: Mapping[str, Any]
-
-    @property
-    def recipe_id(self) -> str:
-        """Return the start of a hash of `settings`; it stands on every line."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
-
-    def jobs(self) -> Iterator[Job]:
-        """Yield every job, standard recordings before those that are made of them."""
-        for items in self.files.values():
-            yield from (item.job for item in items)
 
 
 def plan(recipe: Recipe, own_voices: Mapping[str, Voice]) -> Plan:
@@ -182,8 +72,10 @@ class _Planner:
         self.used: dict[str, Voice] = {}
         self._recipe = recipe
         self._wanted = wanted
-        self._voices, self._accents = _cast(wanted, own)
+        self._voices, self._accents = cast(wanted, own)
         self._rooms = _rooms(recipe)
+        folders = {noise for noise, _ in wanted.conditions if noise not in background.KINDS}
+        self._recordings = {folder: background.recordings(Path(folder)) for folder in folders}
 
     def files(self) -> Iterator[tuple[str, list[Item]]]:
         """Yield each JSONL file's path and items.
@@ -372,21 +264,21 @@ class _Planner:
             kinds = [kind for kind in NOISES if kind != "babble" or count > 1]
             return [(kind, snr_db) for snr_db in SNRS_DB for kind in kinds]
         left = [condition for condition in self._wanted.conditions if condition[0] != "babble" or count > 1]
-        if len(left) < len(self._wanted.conditions):
-            self._leave_out("babble: it is other prompts' speech, and there is one prompt only")
         if not left:
-            raise UsageError("no noise is left but babble")
+            raise UsageError("babble is other prompts' speech, and there is one prompt only")
+        if len(left) < len(self._wanted.conditions):
+            self.notes.append("babble: it is other prompts' speech, and there is one prompt only")
         return left
 
     def _surroundings(self, noise: str, snr_db: float, index: int, plain: Sequence[Utterance]) -> Surroundings:
         seed = self._seed(index)
         if noise == "babble":
-            others = [utterance for place, utterance in enumerate(plain) if place != index]
-            heard = tuple(others[place] for place in background.heard_talkers(len(others), seed))
-            return Surroundings(noise, snr_db, seed, talkers=heard, among=len(others))
+            others = background.heard_talkers(len(plain) - 1, seed)
+            heard = tuple(plain[other + (other >= index)] for other in others)
+            return Surroundings(noise, snr_db, seed, talkers=heard, among=len(plain) - 1)
         if noise in background.KINDS:
             return Surroundings(noise, snr_db, seed)
-        path = random.Random(f"{self._recipe.seed}:recording:{index}").choice(_recordings(Path(noise)))
+        path = random.Random(f"{self._recipe.seed}:recording:{index}").choice(self._recordings[noise])
         return Surroundings(background.RECORDING, snr_db, seed, recording=str(path), recording_sha256=_hash(path))
 
     def _styles(self, prompts: Sequence[Prompt]) -> list[str]:
@@ -418,56 +310,12 @@ _VARIANTS: dict[str, Callable[[_Planner, Sequence[Prompt]], Iterator[Item]]] = {
 }
 
 
-def _cast(wanted: PromptSet, own: Mapping[str, Voice]) -> tuple[list[Voice], list[Voice]]:
-    """Return the voices of the standard recordings and of the accents.
-
-    Raises:
-        UsageError: one that was named is not there or not installed, or nobody speaks the language.
-    """
-    installed = _installed(wanted.lang, own)
-    chosen = [voice for name in wanted.voices for voice in _named(name, installed, own)]
-    if not chosen:
-        if not installed:
-            raise UsageError(
-                f"no voice for '{wanted.lang}' is installed; pip install -e '.[speech]' brings en, de, es, fr and it, "
-                "the Debian package espeak-ng over a hundred languages; or describe your own (--voices_file)"
-            )
-        chosen = [voice for voice in installed if voice.tag == installed[0].tag]
-    accents = [voice for name in wanted.accents for voice in _named(name, installed, own)]
-    if not accents:
-        tags = {wanted.lang, *(voice.tag for voice in chosen)}
-        accents = [voice for voice in installed if voice.tag not in tags]
-    for voice in (*chosen, *accents):
-        if reason := tts.missing(voice):
-            raise UsageError(f"voice '{voice.name}': {reason}")
-        if voice.language != wanted.lang:
-            raise UsageError(f"voice '{voice.name}' speaks '{voice.language}', the prompts are in '{wanted.lang}'")
-    return chosen, accents
-
-
-def _installed(lang: str, own: Mapping[str, Voice]) -> list[Voice]:
-    """Return who speaks a language here: the user's voices, those of the table, and espeak-ng's if there are few."""
-    found = [
-        voice for voice in (*own.values(), *voices.VOICES.values()) if voice.language == lang and not tts.missing(voice)
-    ]
-    if len({voice.tag for voice in found}) < 2 and lang != "zh":  # what espeak-ng has for zh are other languages
-        known = {voice.tag for voice in found} | ({lang} if found else set())
-        found += [v for v in voices.espeak_voices().values() if v.language == lang and v.tag not in known]
-    return found
-
-
-def _named(name: str, installed: Sequence[Voice], own: Mapping[str, Voice]) -> list[Voice]:
-    """Return the voice of this name, or all installed voices of this language tag."""
-    by_tag = [voice for voice in installed if voice.tag.lower() == name.lower()]
-    return by_tag or [voices.named(name, own)]
-
-
 def _rooms(recipe: Recipe) -> list[rooms.Room | rooms.Recorded]:
     if recipe.rooms:
         return list(rooms.pool(recipe.rooms, recipe.seed))
     if recipe.impulse_responses is None:
         return []
-    return [rooms.Recorded(str(path), _hash(path)) for path in _recordings(recipe.impulse_responses)]
+    return [rooms.Recorded(str(path), _hash(path)) for path in background.recordings(recipe.impulse_responses)]
 
 
 def _settings(recipe: Recipe, used: Mapping[str, Voice]) -> dict[str, Any]:
@@ -506,15 +354,21 @@ def _file_stem(key: int | str) -> str:
     )
 
 
-@cache
-def _recordings(folder: Path) -> list[Path]:
-    return background.recordings(folder)
-
-
-@cache
 def _hash(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         with jsonl.opened(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            changed = os.fstat(file.fileno()).st_mtime_ns
+        return _hash_once(path, changed)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path=path) from None
+
+
+@cache
+def _hash_once(path: Path, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

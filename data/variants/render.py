@@ -9,9 +9,9 @@ from typing import Any, overload
 
 from data.errors import DataError
 from data.variants import background, paralinguistics, rooms
+from data.variants.jobs import Job, Surroundings, Utterance
 from data.variants.level import Samples, levelled, padded, resampled
 from data.variants.manifest import RATE, write_audio
-from data.variants.plan import Job, Surroundings, Utterance
 from data.variants.tts import SpeechCache
 
 

@@ -86,6 +86,7 @@ BACKENDS = {
     "cascade": "inference.backends.cascade:load",
     "embedded": "inference.backends.embedded:EmbeddedLlm",
     "openai": "inference.backends.openai_server:OpenAIServer",
+    "ray": "inference.backends.ray_cluster:RayCluster",  # --engine ray: any of the others, in replicas
     "transformers": "inference.backends.transformers_model:TransformersModel",
     "vllm": "inference.backends.vllm_engine:VllmEngine",
 }

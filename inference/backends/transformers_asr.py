@@ -124,7 +124,7 @@ class TransformersRecogniser:
         inputs = [{"raw": clip.samples, "sampling_rate": clip.rate} for clip in clips]
         try:
             heard = self._pipeline(inputs, batch_size=len(clips), **self._options(clips[0]))
-            return [str(result["text"]).strip() for result in heard]
+            return [str(result["text"]).strip() for _, result in zip(clips, heard, strict=True)]
         except Exception as error:  # transformers, torch and code of the checkpoint raise anything
             # Only words are kept: the error's traceback holds the tensors that did not fit.
             failed = TranscriptionFailed(described(error), permanent=isinstance(error, ValueError))

@@ -346,7 +346,7 @@ def bad(**changes: Any) -> list[dict[str, Any]]:
         ([CLOSED], ["--impulse_responses", "EMPTY"], "holds no audio"),
         ([CLOSED], ["--snr", "90"], "a signal-to-noise ratio of 90.0 dB cannot be reached"),
         ([CLOSED], ["--snr", "loud"], "--snr: 'loud' is no number of decibels"),
-        ([CLOSED], ["--variants", "background", "--noise", "babble"], "babble: it is other prompts' speech"),
+        ([CLOSED], ["--variants", "background", "--noise", "babble"], "babble is other prompts' speech"),
         (
             [CLOSED],
             ["--variants", "paralinguistics", "--styles", "happy"],

@@ -41,6 +41,7 @@ def manifest(number: int, **fields: Any) -> dict[str, Any]:
         "started": f"2026-01-01T00:00:0{number}+00:00",
         "status": "complete",
         "duration_seconds": number + 0.5,
+        "engine": {"name": "ray", "address": f"10.0.0.{number}:6379"},
         "first_prompt": {"item": str(number)},
         "counts": {"items": 1, "answered": 1, "failed": 0},
         **fields,

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from data.errors import DataError, UsageError
 from data.variants import recipe, rooms
+from data.variants.jobs import Item, Plan
 from data.variants.languages import BOUND, REASONS, refused
-from data.variants.plan import Item, Plan, _file_stem, plan
+from data.variants.plan import _file_stem, plan
 from data.variants.recipe import PromptSet, Recipe
 from evaluators.rules import RULES
 

@@ -314,9 +314,10 @@ def test_the_command(infobench: Rows, tmp_path: Path, write_jsonl: Write, capsys
     assert target.read_text(encoding="utf-8") == text
 
 
-def test_help_is_light() -> None:
+@pytest.mark.parametrize("words", [[], ["calibrate"], ["compare"], ["decompose"]])
+def test_help_is_light(words: list[str]) -> None:
     """--help of the sub-commands imports none of the heavy packages."""
-    command = [sys.executable, "-X", "importtime", "-m", "evaluators", "calibrate", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "evaluators", *words, "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert not loaded & {"numpy", "scipy", "nltk", "rich"}

@@ -186,6 +186,21 @@ def test_difference_of_the_published_pairs() -> None:
     assert found.method == stats.BOOTSTRAP
 
 
+def test_few_changes_are_not_resampled() -> None:
+    """Ten clusters of 250 that changed are too few to draw from; sixty, or ten of 30, are not."""
+    for clusters, changed, method in (
+        (250, 10, stats.DISCORDANT),
+        (250, 60, stats.BOOTSTRAP),
+        (30, 10, stats.BOOTSTRAP),
+    ):
+        way = np.array([1.0] * changed + [0.0] * (clusters - changed))
+        broke, mended = (way * (np.arange(clusters) % 2 == side) for side in (0, 1))
+        found = stats.difference(Pairs(np.zeros(clusters), broke, mended, np.ones(clusters)))
+        assert found is not None
+        assert found.method == method
+        assert found.ci95[0] < found.value == 0 < found.ci95[1]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(4, 6)), min_size=1, max_size=50))
 def test_differences_lie_inside_their_intervals_and_turn_round(rows: list[tuple[int, int, int]]) -> None:

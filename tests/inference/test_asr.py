@@ -25,7 +25,7 @@ from inference.backends import Answer, Request
 from inference.backends.cascade import Cascade
 from inference.backends.openai_server import encoded
 from inference.backends.transcription_server import TranscriptionServer
-from inference.chat import ATTEMPTS, Sampling
+from inference.chat import ATTEMPTS, MORE_WHEN_LIMITED, Sampling
 
 KEY = "sk-very-secret-0123456789"
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=32, seed=5)
@@ -239,7 +239,7 @@ def test_what_may_pass_is_tried_to_the_last_attempt(kind: str, scripted_server: 
     assert isinstance(failed, TranscriptionFailed)
     assert reason in str(failed)
     assert not failed.permanent
-    assert len(scripted_server.calls) == ATTEMPTS
+    assert len(scripted_server.calls) == ATTEMPTS * (MORE_WHEN_LIMITED if kind == "429" else 1)
     scripted_server.calls.clear()
     bad, fine = scripted_server.Reaction(**reaction), scripted_server.Reaction(body={"text": "fine"})
     scripted_server.react = lambda _: bad if len(scripted_server.calls) == 1 else fine
@@ -448,9 +448,9 @@ def test_a_recogniser_that_is_not_there_is_one_line(
 ) -> None:
     """The command ends with the address that does not answer."""
     monkeypatch.setattr("inference.backends.pool.ATTEMPTS", 1)
-    (tmp_path / "birds.py").write_text("class Parrot:\n    def answer(self, *turn): return turn[2].upper()\n")
+    (tmp_path / "echoes.py").write_text("class Echo:\n    def answer(self, *turn): return turn[2]\n")
     monkeypatch.syspath_prepend(tmp_path)
-    flags = f"--modality transcript --asr openai:whisper --asr_base_url {unused_url} --backend birds:Parrot --lang en"
+    flags = f"--modality transcript --asr openai:whisper --asr_base_url {unused_url} --backend echoes:Echo --lang en"
     assert cli.main([*flags.split(), "--output_dir", str(tmp_path)]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert unused_url in line and "is the server running?" in line

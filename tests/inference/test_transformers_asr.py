@@ -32,7 +32,8 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-SPOKEN = [json.loads(line) for line in (SAMPLE / "closed-ended" / "closed_standard_en.jsonl").open()][:6]
+LINES = (SAMPLE / "closed-ended" / "closed_standard_en.jsonl").read_text(encoding="utf-8").splitlines()
+SPOKEN = [json.loads(line) for line in LINES[:6]]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -211,6 +212,7 @@ def test_a_ctc_model_hears_all_of_a_clip(seconds: float, letters: TransformersRe
         logits = model(torch.from_numpy(clip.samples)[None]).logits
     assert hear(letters, clip) == [tokenizer.decode(logits[0].argmax(dim=-1)).strip()]
     assert len(hear(letters, clip)[0]) > 3 * seconds
+    assert ("chunk_length_s" in letters._options(clip)) == (seconds > 30)
 
 
 def test_a_clip_that_cannot_be_heard_fails_alone(letters: TransformersRecogniser) -> None:

@@ -28,7 +28,7 @@ READ = {"open": read_open_reply, "adjust": read_adjust_reply}
 
 def cases(task: Task) -> list[dict[str, Any]]:
     """Return the bundled items that attacks are tried on."""
-    return [line.fields for line in jsonl.read(attacks.cases(task))]
+    return [line.fields for line in jsonl.read(attacks.bundled_cases(task))]
 
 
 def case_for(attack: Attack, task: Task) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.complaints import adjust_complaint, open_complaint
+from prompts.complaints import Doubt, adjust_complaint, open_complaint
 from prompts.replies import ADJUST_KEYS, read_adjust_reply, read_open_reply
 
 CONTRADICTION = "It holds verdicts that contradict each other."
@@ -41,6 +41,7 @@ GOOD, BAD = adjust_reply(), adjust_reply("NO", "YES", "NO")
         f"{LIST}, again: {LIST}",
         f'{{"answers": {LIST}}}',
         '{"1": "YES", "2": "NO"}',
+        f"```\n{LIST}\n```\n```\n{LIST}\n```",
     ],
 )
 def test_one_open_verdict_is_taken(reply: str) -> None:
@@ -92,7 +93,17 @@ def test_a_bare_verdict_stands_whatever_the_answer_holds(reply: str) -> None:
     assert open_complaint(reply, 2, [LIST, '["NO", "YES"]', "[NO, NO] [YES, YES]"]) is None
 
 
-@pytest.mark.parametrize("reply", [GOOD, f"```json\n{GOOD}\n```", f"So: {GOOD}. It kept to it.", f"{GOOD} {GOOD}"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        GOOD,
+        f"```json\n{GOOD}\n```",
+        f"So: {GOOD}. It kept to it.",
+        f"{GOOD} {GOOD}",
+        json.dumps({**json.loads(GOOD), "reason": "NO, YES and NO is what it wanted"}),
+        GOOD[:-1] + f', "not": {BAD}}}',
+    ],
+)
 def test_one_adjustment_verdict_is_taken(reply: str) -> None:
     """Dressings of one object are no fault."""
     assert adjust_complaint(reply, [BAD, "an answer"]) is None
@@ -114,6 +125,26 @@ def test_adjustment_replies_that_are_not_one_verdict(reply: object, why: str) ->
     complaint = adjust_complaint(reply, ["reply " + adjust_reply("YES", "YES", "YES").lower()])
     assert complaint is not None
     assert why in complaint
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_doubt"),
+    [
+        (f"Draft: [NO, NO]\n```\n{LIST}\n```", True),
+        (f"{LIST}, but NO and NO", True),
+        (f"It says {LIST}.", True),
+        (f"{LIST} or [NO, NO]", False),
+        ("[YES]", False),
+        ("nothing", False),
+        (None, False),
+    ],
+)
+def test_doubts_are_about_what_could_be_counted(reply: Any, is_doubt: bool) -> None:
+    """Who counts would take these by section 7; the other complaints are about what nobody can read."""
+    complaint = open_complaint(reply, 2, [LIST])
+    assert complaint is not None
+    assert isinstance(complaint, Doubt) == is_doubt
+    assert (len(read_open_reply(reply) or ()) == 2) == is_doubt
 
 
 # --- beside the reader ----------------------------------------------------------------------------------------------

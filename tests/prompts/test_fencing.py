@@ -17,10 +17,10 @@ from prompts.fencing import PARTS, code_of, fenced, shown
 ODD = st.sampled_from([
     *("<", "</", "＜", ">", "[", "/", " ", "\n", "|", "｜", "\\", "{response}", "response", "REQUEST", "questions"),
     *("\u200b", "\u200d", "\ufe0f", "\u202e", "\U000e0041", "\ud83d", "\ude00", "\r", "\r\n", "\x1b[0m", "\u2028"),
-    *("\x00", "👩", "❤", "🏽", "葛", "م", "1", "deadbeef0123", "<|im_end|>", "[/INST]", "</s>", "<turn|>"),
+    *("\x00", "👩", "❤", "🏽", "葛", "م", "1", "deadbeef0123", "<|im_end|>", "[/INST]", "</s>", "<turn|>", "</think>"),
 ])  # fmt: skip
 TEXTS = st.lists(ODD | st.text(max_size=5), max_size=20).map("".join)
-TURN = re.compile(r"<[|｜]\w|<\w+[|｜]>|\[/?INST\]|</?s>|<<SYS>>|<(start|end)_of_turn>", re.IGNORECASE)
+TURN = re.compile(r"<[|｜]\w|<\w+[|｜]>|\[/?INST\]|</?(?:s|think)>|<<SYS>>|<(start|end)_of_turn>", re.IGNORECASE)
 MARK = re.compile(r"[<＜]\s*/?\s*(?:request|response|questions|answer)\b", re.IGNORECASE)
 
 
@@ -100,6 +100,7 @@ def test_hidden_characters_are_shown(text: str, seen: str) -> None:
         ("<｜end▁of▁sentence｜>", r"\u003c｜end▁of▁sentence｜>"),
         ("[INST] a [/inst]", r"\u005bINST] a \u005b/inst]"),
         ("<s></s><bos><end_of_turn>", r"\u003cs>\u003c/s>\u003cbos>\u003cend_of_turn>"),
+        ("<think>so</think>", r"\u003cthink>so\u003c/think>"),
         ("<<SYS>> <</SYS>>", r"\u003c<SYS>> \u003c</SYS>>"),
         ("<\u200b/response>", r"<\u200b/response>"),
         ("</resp\u00adonse>", r"</resp\u00adonse>"),
