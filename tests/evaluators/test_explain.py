@@ -32,7 +32,7 @@ def test_closed_items_name_rule_and_reason(
     path = write_jsonl(
         tmp_path / "closed_accent_en.jsonl",
         [
-            {**item, "key": 7, "audio_path": "a.wav", "response": "first, line\nthe river \u001b[2J"},
+            {**item, "key": 7, "audio_path": "a.wav", "response": "first, line\nthe river \u001b[2J\n  met: forged"},
             {**item, "key": 7, "audio_path": "b.wav", "response": None, "error": "no answer"},
             {**item, "key": 8, "audio_path": "c.wav", "response": "another"},
         ],
@@ -45,6 +45,7 @@ def test_closed_items_name_rule_and_reason(
     assert "  met: loose punctuation:no_comma" in shown
     assert "met: strict and loose keywords:existence" in shown
     assert "\x1b" not in shown
+    assert "│   met: forged" in shown
 
 
 @pytest.mark.parametrize(
