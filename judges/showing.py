@@ -75,8 +75,10 @@ def found(path: Path, key: str, audio: str | None, *, prompt: Template | None, l
         names = ", ".join(str(item_id.audio) for item_id, _ in items[:3])
         raise DataError(f"{len(items)} items have key {key}; choose by --audio_path: {names}, ...", path=path)
     fields = items[0][1]
-    if not isinstance(fields.get("judge"), dict):
+    if not isinstance(fields.get("judge"), dict) or not isinstance(fields.get("response"), str):
         raise DataError(f"item {key} is not judged; python api_judge.py judges it", path=path)
+    if ledger is not None and not ledger.is_file():
+        raise DataError("no such file; name the ledger that the replies were kept in", path=ledger)
     task = TASKS["open" if "decomposed_questions" in fields else "adjust"]
     beside = path.parent / "ledger.sqlite"
     prompts = [templates.bundled(task.prompt), *([prompt] if prompt else [])]
@@ -90,10 +92,11 @@ def lines(shown: Shown) -> Iterator[str]:
         DataError: the ledger or the manifest is damaged.
     """
     notes = shown.fields.get("judges")
-    panel = notes if isinstance(notes, dict) and notes else {shown.fields["judge"].get("model"): shown.fields["judge"]}
+    one = shown.fields["judge"]
+    panel = notes if isinstance(notes, dict) and notes else {str(one.get("model")): one}
     with closing(Ledger(shown.ledger)) as ledger:
         for name, note in panel.items():
-            yield from _one_grader(shown, str(name), note if isinstance(note, dict) else {}, ledger)
+            yield from _one_grader(shown, name, note if isinstance(note, dict) else {}, ledger)
 
 
 def _one_grader(shown: Shown, name: str, note: Mapping[str, Any], ledger: Ledger) -> Iterator[str]:
@@ -117,7 +120,8 @@ def _one_grader(shown: Shown, name: str, note: Mapping[str, Any], ledger: Ledger
         if was_sent and shown.ledger is not None:
             yield from _courses(shown, asking, asked)
             return
-    replies = shown.fields.get("pred_scores", {}).get(name, shown.fields.get("pred_score"))
+    by_grader = shown.fields.get("pred_scores")
+    replies = by_grader.get(name) if isinstance(by_grader, dict) else shown.fields.get("pred_score")
     for number, text in enumerate(replies if isinstance(replies, list) else (), start=1):
         yield ""
         yield f"reply {number}, as the file has it:"
@@ -136,28 +140,36 @@ def _asking(shown: Shown, name: str, note: Mapping[str, Any], ledger: Ledger) ->
         _Unknown: the manifest or the prompt is not there.
     """
     beside = manifest.read(shown.path)
-    judges = {judge["name"]: judge for judge in beside["judges"]} if beside else {}
+    judges = {judge["name"]: judge for judge in beside["judges"] if "name" in judge} if beside else {}
     if beside is None or name not in judges:
         raise _Unknown(f"no {manifest.path_for(shown.path).name} beside the file tells how this grader was asked")
     prompts = {prompt.prompt_id: prompt for prompt in shown.prompts}
     if note.get("prompt_id") not in prompts:
         raise _Unknown(f"prompt {note.get('prompt_id')} is not here; name its file with --prompt_file")
-    judge = judges[name]
+    try:
+        grader = _judge(judges[name])
+        rounds = int(beside["max_rejudge"])
+    except (KeyError, TypeError, ValueError):
+        raise _Unknown(f"{manifest.path_for(shown.path).name} is of another form") from None
+    system, prompt = templates.bundled("judge_system"), prompts[str(note["prompt_id"])]
+    return Asking(grader, shown.task, system, prompt, ledger, Account(), max_rejudge=rounds)
+
+
+def _judge(said: Mapping[str, Any]) -> Judge:
+    """Return a grader as a manifest tells it; it can be asked nothing, only what it would be asked."""
     support = Support()
-    support.learned.update(judge["not_taken"])
-    grader = Judge(
-        name=name,
-        label=judge["label"],
-        client=ChatClient(NOWHERE, judge["model"], support=support),
-        server=judge["server"],
-        sampling=Sampling(**judge["sampling"]),
-        n=judge["n"],
-        reply_form=judge["reply_form"],
-        fields=judge["fields"],
+    support.learned.update(said["not_taken"])
+    return Judge(
+        name=said["name"],
+        label=said["label"],
+        client=ChatClient(NOWHERE, said["model"], support=support),
+        server=said["server"],
+        sampling=Sampling(**said["sampling"]),
+        n=said["n"],
+        reply_form=said["reply_form"],
+        fields=said["fields"],
         support=support,
     )
-    system, prompt = templates.bundled("judge_system"), prompts[str(note["prompt_id"])]
-    return Asking(grader, shown.task, system, prompt, ledger, Account(), max_rejudge=beside["max_rejudge"])
 
 
 def _request(asking: Asking, asked: Asked) -> Iterator[str]:

@@ -57,7 +57,7 @@ _OPENING = re.compile(r"[<＜﹤‹〈⟨《«\[]")
 _IMITATION = re.compile(
     rf"""
     [^\[] (?= [\s/／\\]*+ (?: (?:{"|".join(PARTS)}|question|answer)s?\b             # </response>
-                           | [^<>\n]{{0,40}}? (?<![0-9a-f])[0-9a-f]{{{DIGITS}}}(?![0-9a-f]) ) )
+                           | [^>\n]{{0,40}}? (?<![0-9a-f])[0-9a-f]{{{DIGITS}}}(?![0-9a-f]) ) )
     | < (?= [|｜]\w                                                                  # <|im_start|>, <|turn>
           | [\w▁]{{1,40}}[|｜]>                                                      # <turn|>
           | /?(?:s|bos|eos|pad|unk|sop|eop|think|start_of_turn|end_of_turn)>

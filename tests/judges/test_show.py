@@ -147,7 +147,7 @@ def test_nothing_of_it_steers_a_terminal(judged: Any, show: Any) -> None:
     assert len([line for line in text.split("\n") if line.startswith("reply 1 of")]) == 1
 
 
-@pytest.mark.parametrize("change", ["response", "prompt", "ledger", "manifest"])
+@pytest.mark.parametrize("change", ["response", "prompt", "ledger", "manifest", "form"])
 def test_what_is_gone_is_said(change: str, judged: Any, show: Any, write_jsonl: Any) -> None:
     """Without the request's parts the replies of the file are shown, and the command says what is missing."""
     path = judged([open_row(1)], GOOD)
@@ -161,6 +161,9 @@ def test_what_is_gone_is_said(change: str, judged: Any, show: Any, write_jsonl: 
     elif change == "ledger":
         path.with_name("ledger.sqlite").unlink()
         wanted = "system:"
+    elif change == "form":
+        path.with_name("judged.judge.json").write_text('{"judges": [{"name": "grader", "n": 2}]}')
+        wanted = "judged.judge.json is of another form"
     else:
         path.with_name("judged.judge.json").unlink()
         wanted = "no judged.judge.json beside the file tells how this grader was asked"
@@ -205,6 +208,27 @@ def test_items_are_found_by_key_and_audio(judged: Any, show: Any) -> None:
     assert "no item with key 7" in show(path, "7", code=2)
     assert "no item with key 1 and audio_path d.wav" in show(path, "1", "--audio_path", "d.wav", code=2)
     assert "item 4 is not judged; python api_judge.py judges it" in show(path, "4", code=2)
+    nowhere = path.with_name("nowhere.sqlite")
+    assert f"{nowhere}: no such file" in show(path, "c.wav", "--ledger", str(nowhere), code=2)
+    assert not nowhere.exists()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"judge": {}},
+        {"judges": 3, "pred_scores": 3},
+        {"judges": {"grader": 3}, "pred_score": 3},
+        {"judges": {"x": {"request": 1}}, "pred_scores": {"x": [1, None]}},
+        {"judge": {"request": "0", "label": "\x1b", "model": ["a"]}},
+        {"decomposed_questions": 7},
+    ],
+)
+def test_odd_lines_are_shown_as_far_as_they_go(odd: dict[str, Any], judged: Any, show: Any, write_jsonl: Any) -> None:
+    """Whatever a line's notes are, the command tells what it can."""
+    path = judged([open_row(1)], GOOD)
+    write_jsonl(path, [{**json.loads(path.read_text()), **odd}])
+    assert "counted in profile fixed:" in show(path, "1")
 
 
 def test_a_damaged_manifest_is_one_line(judged: Any, show: Any) -> None:
