@@ -72,6 +72,7 @@ def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None
 
 def _text(results: list[Any], arguments: argparse.Namespace) -> str:
     from evaluators.report import as_json, rows, table
+    from evaluators.report import robustness as robustness_rows
     from evaluators.robustness import robustness
 
     by = arguments.by
@@ -79,13 +80,13 @@ def _text(results: list[Any], arguments: argparse.Namespace) -> str:
     variants = robustness(results, arguments.join, kinds=by == "instruction")
     if arguments.format == "json":
         return as_json.for_json(results, variants, by=by)
-    tables = [rows.result_table(results), rows.robustness_table(variants)]
+    tables = [rows.result_table(results), robustness_rows.result_table(variants)]
     if by in rows.KINDS:
-        tables += [rows.instruction_table(results, by), rows.robustness_by_instruction(variants)]
+        tables += [rows.instruction_table(results, by), robustness_rows.instruction_table(variants)]
     elif by is not None:
         tables.append(rows.group_table(results, by))
     tables = [shown for shown in tables if shown.rows]
-    title, notes = rows.title(results), rows.notes(results) + rows.robustness_notes(variants)
+    title, notes = rows.title(results), rows.notes(results) + robustness_rows.notes(variants)
     if arguments.format == "markdown":
         return table.for_markdown(title, tables, notes)
     return table.for_terminal(title, tables, notes, width=_terminal_width(arguments))
