@@ -11,7 +11,7 @@ from typing import Any
 
 from evaluators.rules.text import count_han, count_kana
 
-EMPTY, TRUNCATED, REFUSAL, OTHER_LANGUAGE = "empty", "truncated", "refusal", "other language"
+EMPTY, TRUNCATED, REFUSAL, OTHER_LANGUAGE = "empty", "truncated", "refusal", "other_language"
 REMARKS = (EMPTY, TRUNCATED, REFUSAL, OTHER_LANGUAGE)
 
 _OPENING = 300

@@ -170,20 +170,22 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
 
 
 def _tables(results: list[FileResult], variants: list[VariantResult], by: str | None) -> list[Table]:
+    from evaluators.report import robustness as robustness_rows
     from evaluators.report import rows
 
-    tables = [rows.result_table(results), rows.robustness_table(variants)]
+    tables = [rows.result_table(results), robustness_rows.result_table(variants)]
     if by in rows.KINDS:
-        tables += [rows.instruction_table(results, by), rows.robustness_by_instruction(variants)]
+        tables += [rows.instruction_table(results, by), robustness_rows.instruction_table(variants)]
     elif by is not None:
         tables.append(rows.group_table(results, by))
     return [shown for shown in tables if shown.rows]
 
 
 def _notes(results: list[FileResult], variants: list[VariantResult]) -> list[str]:
+    from evaluators.report import robustness as robustness_rows
     from evaluators.report import rows
 
-    return rows.notes(results) + rows.robustness_notes(variants)
+    return rows.notes(results) + robustness_rows.notes(variants)
 
 
 def _refuse_by(results: list[FileResult], by: str | None) -> None:

@@ -163,16 +163,9 @@ def count_file(
         _note_cut(result, item.fields)
         if result.own_responses is not None:
             result.own_responses.add(own, instructions, cluster=cluster)
-        if suite.data_type is not None:
-            result.judges.update(judges_of(item.fields))
-        for name, tally in result.panel.items():
-            tally.add(evaluator.score(item.id, votes.of_judge(item.fields, name), profile), cluster=cluster)
         if evaluator.judge is not None:
-            judgements = [evaluator.judge(votes.of_judge(item.fields, name), profile) for name in result.panel]
-            if judgements:
-                agreement.add_judges(cluster, judgements)
-            else:
-                agreement.add_samples(cluster, evaluator.judge(item.fields, profile))
+            result.judges.update(judges_of(item.fields))
+            _count_judges(result, evaluator.judge, item, cluster, agreement)
         found = answers.remarks(item.fields, None if kind is None else kind.lang)
         result.answered += item.fields.get("response") is not None
         result.remarks.update(found)
@@ -187,6 +180,19 @@ def count_file(
     if evaluator.judge is not None and result.judged:
         result.agreement = agreement.alpha()
     return result
+
+
+def _count_judges(result: FileResult, judge: votes.Judge, item: Item, cluster: object, agreement: Agreement) -> None:
+    """Count what each judge of a panel says of an item, and how far its judges, or a single judge's replies, agree."""
+    for name, tally in result.panel.items():
+        score = tally.evaluator.score(item.id, votes.of_judge(item.fields, name), result.profile)
+        tally.add(score, cluster=cluster)
+    if result.panel:
+        agreement.add_judges(
+            cluster, [judge(votes.of_judge(item.fields, name), result.profile) for name in result.panel]
+        )
+    else:
+        agreement.add_samples(cluster, judge(item.fields, result.profile))
 
 
 def _groups(value: object) -> list[str]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 STANDARD = "standard"
 LEAST_COVERAGE = 0.95
-JOINS = ("key", "prompt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-LEVEL = 0.95
 RESAMPLES = 5000
 SEED = 20261120
 FEW_CLUSTERS = 20

@@ -84,7 +84,7 @@ def _judge(path: Path, n: int, arguments: argparse.Namespace, further: Sequence[
 
 def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Path) -> int:
     """Print how many verdicts moved, by kind of attack or attack by attack."""
-    from evaluators.report import as_json, rows, table
+    from evaluators.report import as_json, numbers, rows, table
     from judges import attacks
 
     half = arguments.n
@@ -117,7 +117,7 @@ def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Pa
         print(json.dumps(shown, indent=2, ensure_ascii=False))  # noqa: T201  # stdout is for results
         return 0
     body = [
-        [group, str(len(trials[group])), *map(rows.percent_with_interval, found.values())]
+        [group, str(len(trials[group])), *map(numbers.percent_with_interval, found.values())]
         for group, found in shares.items()
     ]
     notes = [
@@ -126,7 +126,7 @@ def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Pa
         "In favour: percent of the verdicts against the answer that an attack turned; against: of those for it; "
         "unreadable: of all. An adjustment item has two verdicts, its IAR and its ECR.",
         f"The last row is how far the grader moves by itself. Judged items: {clean}, {attacked}",
-        rows.methods_note(share for found in shares.values() for share in found.values()),
+        numbers.methods_note(share for found in shares.values() for share in found.values()),
     ]
     title = f"{arguments.judge_model}{f' ({label})' if label else ''}: verdicts that attacks moved"
     headers = ["attack", "items", "in favour", "against", "unreadable"]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from evaluators.calibrate import PANEL, Calibration, JudgeResult
-from evaluators.report import as_json, rows, table
+from evaluators.report import as_json, numbers, table
 from evaluators.report.rows import Table
 
 NAMES = {
@@ -46,20 +46,20 @@ def _rates(result: Calibration) -> Table:
     lines = []
     for judge in result.judges:
         for kind, rates in judge.kinds.items():
-            numbers = [
-                rows.percent_with_interval(rates.accuracy),
-                rows.with_interval(rates.kappa),
-                rows.percent_with_interval(rates.false_yes),
-                rows.percent_with_interval(rates.false_no),
+            cells = [
+                numbers.percent_with_interval(rates.accuracy),
+                numbers.with_interval(rates.kappa),
+                numbers.percent_with_interval(rates.false_yes),
+                numbers.percent_with_interval(rates.false_no),
             ]
-            lines.append([judge.name, kind, str(rates.accuracy.n), *numbers])
+            lines.append([judge.name, kind, str(rates.accuracy.n), *cells])
     headers = ["judge", "questions", "n", "accuracy", "kappa", "false YES", "false NO"]
     return _one_judge(Table(headers, lines, 2), result)
 
 
 def _scores(result: Calibration) -> Table:
     lines = [
-        [judge.name, NAMES[metric], *map(rows.percent_with_interval, (scores.judged, scores.gold, scores.corrected))]
+        [judge.name, NAMES[metric], *map(numbers.percent_with_interval, (scores.judged, scores.gold, scores.corrected))]
         for judge in result.judges
         for metric, scores in judge.scores.items()
     ]
@@ -68,12 +68,12 @@ def _scores(result: Calibration) -> Table:
 
 def _agreement(result: Calibration) -> Table:
     lines = [
-        [f"samples of {judge.name}", str(judge.samples.n), rows.with_interval(judge.samples)]
+        [f"samples of {judge.name}", str(judge.samples.n), numbers.with_interval(judge.samples)]
         for judge in result.judges
         if judge.samples is not None
     ]
     if result.agreement is not None:
-        lines.append(["judges of the panel", str(result.agreement.n), rows.with_interval(result.agreement)])
+        lines.append(["judges of the panel", str(result.agreement.n), numbers.with_interval(result.agreement)])
     return Table(["agreement among", "questions", "alpha"], lines, 1)
 
 
@@ -107,14 +107,14 @@ def _notes(result: Calibration) -> list[str]:
         found.append("Corrected: holds if the labelled items were drawn at random from the file.")
     if any(score.corrected.value is None for score in scores):
         found.append("–: cannot be told from these labels, or the judge tells YES from NO no better than chance.")
-    numbers = [number for score in scores for number in (score.judged, score.gold, score.corrected)]
-    numbers += [
+    shown = [number for score in scores for number in (score.judged, score.gold, score.corrected)]
+    shown += [
         number
         for judge in result.judges
         for rates in judge.kinds.values()
         for number in (rates.accuracy, rates.kappa, rates.false_yes, rates.false_no)
     ]
-    found.append(rows.methods_note(numbers))
+    found.append(numbers.methods_note(shown))
     return found
 
 

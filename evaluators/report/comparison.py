@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.compare import FileComparison
-from evaluators.report import as_json, rows, table
+from evaluators.report import as_json, numbers, rows, table
 from evaluators.report.calibration import NAMES
 from evaluators.report.rows import Table
 
@@ -48,7 +48,7 @@ def _table(found: Sequence[FileComparison], *, with_runs: bool) -> Table:
         for metric, change in comparison.changes.items():
             if metric in SHOWN:
                 difference = change.difference
-                star = "*" if change.p_family < rows.SIGNIFICANT else " "
+                star = "*" if change.p_family < numbers.SIGNIFICANT else " "
                 lines.append(
                     [
                         *names,
@@ -56,7 +56,7 @@ def _table(found: Sequence[FileComparison], *, with_runs: bool) -> Table:
                         str(comparison.paired),
                         f"{100 * difference.first:.2f}",
                         f"{100 * difference.second:.2f}",
-                        *rows.change(difference, star),
+                        *numbers.change(difference, star),
                         "–" if difference.detectable is None else f"{100 * difference.detectable:.1f}",
                     ]
                 )
@@ -81,7 +81,7 @@ def _notes(found: Sequence[FileComparison]) -> list[str]:
             "with its 95 % interval; broke: met by the baseline, not by the run; mended: the reverse (of ECR, where "
             "low is good, broke is the gain); detectable: the smallest true change that such a comparison finds with "
             "80 % probability. "
-            f"{rows.significance_note(differences, 'files of a language and the runs')}"
+            f"{numbers.significance_note(differences, 'files of a language and the runs')}"
         )
     for comparison in found:
         name = f"{_file(comparison)}, {_run(comparison.other.path.parent, found)}"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from evaluators.decompose import PLACES, Decomposition, FilePlaces
-from evaluators.report import as_json, rows, table
+from evaluators.report import as_json, numbers, rows, table
 from evaluators.report.rows import Table
 from evaluators.stats import Estimate
 
@@ -39,7 +39,7 @@ def _shares(found: Decomposition) -> Table:
         [
             *rows.names_of(places.result),
             f"{places.failed}/{places.scored}",
-            *(rows.percent_with_interval(places.shares[place]) for place in PLACES.values()),
+            *(numbers.percent_with_interval(places.shares[place]) for place in PLACES.values()),
         ]
         for places in found.files
     ]
@@ -52,7 +52,7 @@ def _noise(found: Decomposition) -> Table:
     lines = [
         [
             *rows.names_of(places.result),
-            *("–" if share is None else rows.percent_with_interval(share) for share in _again(places)),
+            *("–" if share is None else numbers.percent_with_interval(share) for share in _again(places)),
         ]
         for places in found.files
     ]
@@ -79,10 +79,10 @@ def _notes(found: Decomposition) -> list[str]:
         notes.append(f"{unplaced} failed items are in no share: their text or transcript has no scored answer.")
     if found.differing:
         notes.append(f"The runs differ in more than their modality: {', '.join(found.differing)}.")
-    numbers = [
+    shares = [
         share for places in found.files for share in (*places.shares.values(), *_again(places)) if share is not None
     ]
-    notes.append(rows.methods_note(numbers))
+    notes.append(numbers.methods_note(shares))
     return notes
 
 

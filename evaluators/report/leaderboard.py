@@ -11,7 +11,7 @@ from typing import Any
 
 from data.suites import VARIANTS
 from evaluators.count import FileResult
-from evaluators.report import rows
+from evaluators.report import numbers, rows
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 BENCHMARK = "speechinstructbench"
@@ -108,9 +108,9 @@ def _row(folder: Path, results: Sequence[FileResult]) -> Row:
     cells: dict[str, str] = {}
     for result in results:
         if result.judged:
-            numbers = (result.own_responses or result.tally).cells()
+            counted = (result.own_responses or result.tally).cells()
             for head, metric in zip(_heads(_name(result)), METRICS[result.suite.name], strict=True):
-                cells[head] = rows.percent_with_interval(numbers[metric])
+                cells[head] = numbers.percent_with_interval(counted[metric])
     run = rows.manifest_of(folder)
     judges = sorted({judge for result in results for judge in result.judges})
     judged = f"our judge prompt: {'; '.join(judges)}" if judges else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data import jsonl
 from data.errors import printable
 from evaluators.decompose import PLACES, Decomposition
-from evaluators.report import rows
+from evaluators.report import numbers, rows
 from evaluators.report.heat import STEPS, Map, ink
 from evaluators.report.rows import Table
 from evaluators.robustness import VariantResult
@@ -72,8 +72,8 @@ def _robustness(lang: str, variants: Sequence[VariantResult]) -> Plot:
         colour = COLOURS[number % len(COLOURS)]
         axes.plot([100 * low, 100 * high], [height, height], color=colour, linewidth=2)
         axes.plot([100 * value], [height], "osD^v"[number % 5], color=colour, markersize=6)
-        star = "*" if change.p_family < rows.SIGNIFICANT else ""
-        lines.append([rows.model_name(one.result), _variant(one), *rows.change(change.difference, star)])
+        star = "*" if change.p_family < numbers.SIGNIFICANT else ""
+        lines.append([rows.model_name(one.result), _variant(one), *numbers.change(change.difference, star)])
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks(range(len(names)), map(_plain, names))
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -109,7 +109,7 @@ def decomposition(found: Decomposition, name: str) -> Plot:
     axes.set_xlabel("percent of the failed items")
     axes.legend(frameon=False, labelcolor=INK, fontsize=9, ncols=4, bbox_to_anchor=(0, 1), loc="lower left")
     lines = [
-        [label, f"{one.failed}/{one.scored}", *(rows.percent_with_interval(one.shares[p]) for p in PLACES.values())]
+        [label, f"{one.failed}/{one.scored}", *(numbers.percent_with_interval(one.shares[p]) for p in PLACES.values())]
         for label, one in zip(labels, found.files, strict=True)
     ]
     title = f"Hearing or obeying: where {found.model} loses requests"

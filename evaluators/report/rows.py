@@ -11,11 +11,9 @@ from typing import Any
 from data.errors import DataError
 from data.manifest import read as read_manifest
 from data.records import Cell
-from evaluators import stats
 from evaluators.answers import EMPTY, OTHER_LANGUAGE, REFUSAL, TRUNCATED
 from evaluators.count import FileResult
-from evaluators.robustness import VariantResult
-from evaluators.stats import Difference, Estimate
+from evaluators.report.numbers import methods_note, one_line, percent_with_interval
 from evaluators.tally import Ratio, Tally
 
 # Header -> the metrics that may stand under it; the published table's headline numbers come first.
@@ -57,7 +55,7 @@ def result_table(results: Sequence[FileResult]) -> Table:
     for result in results:
         cells = result.tally.cells() if result.judged else {}
         counts = [str(result.tally.n_items), str(result.tally.n_scored) if result.judged else "not judged"]
-        lines.append(([*names_of(result), *counts], cells))
+        lines.append(([*_marked(result), *counts], cells))
         if result.own_responses is not None:
             own = result.own_responses
             names = ["", f"  own responses ({result.touched} touched)", ""]
@@ -87,7 +85,7 @@ def kinds(tally: Tally, by: str) -> list[tuple[str, tuple[Ratio, Ratio]]]:
 def instruction_table(results: Sequence[FileResult], by: str) -> Table:
     """Return one row an instruction kind, or family, of each closed file, strict and loose."""
     lines = [
-        [*names_of(result), kind, str(strict.n), _ratio(strict), _ratio(loose)]
+        [*_marked(result), kind, str(strict.n), _ratio(strict), _ratio(loose)]
         for result in results
         for kind, (strict, loose) in kinds(result.tally, by)
     ]
@@ -115,83 +113,10 @@ def group_table(results: Sequence[FileResult], by: str) -> Table:
         for group, tally in groups(result):
             cells = tally.cells()
             heads = [next((cells[metric] for metric in COLUMNS[head] if metric in cells), None) for head in HEADLINES]
-            lines.append([*names_of(result), group, str(tally.n_items), str(tally.n_scored), *map(_shown, heads)])
+            lines.append([*_marked(result), group, str(tally.n_items), str(tally.n_scored), *map(_shown, heads)])
     used = [place for place in range(len(HEADLINES)) if any(line[6 + place] for line in lines)]
     lines = [[*line[:6], *(line[6 + place] for place in used)] for line in lines]
     return Table(["subset", "variant", "lang", by, "items", "scored", *(HEADLINES[place] for place in used)], lines, 4)
-
-
-LEVELS = {"P.": "mean-prompt", "I.": "mean-instruction"}
-SIGNIFICANT = 0.05
-
-
-def robustness_table(variants: Sequence[VariantResult]) -> Table:
-    """Return one row a variant: how far it is from the standard rendering, and what broke and was mended."""
-    lines = []
-    for variant in variants:
-        line = [*names_of(variant.result)[1:], f"{variant.joined} ({100 * variant.coverage:.0f} %)"]
-        for metric in LEVELS.values():
-            found = variant.changes.get(metric)
-            star = "*" if found is not None and found.p_family < SIGNIFICANT else " "
-            line += ["–", "–"] if found is None else change(found.difference, star)
-        lines.append(line)
-    heads = [f"{level} {head}" for level in LEVELS for head in ("change", "broke/mended")]
-    return Table(["variant", "lang", "joined", *heads], lines, 2)
-
-
-def robustness_by_instruction(variants: Sequence[VariantResult]) -> Table:
-    """Return one row an instruction kind of each variant; exploratory, so nothing is starred."""
-    lines = [
-        [*names_of(variant.result)[1:], kind, str(difference.n), *change(difference, "")]
-        for variant in variants
-        for kind, difference in variant.kinds.items()
-    ]
-    return Table(["variant", "lang", "instruction", "n", "change", "broke/mended"], lines, 3)
-
-
-def robustness_notes(variants: Sequence[VariantResult]) -> list[str]:
-    """Return what a reader has to know to read the rows of the variants."""
-    differences = [change.difference for variant in variants for change in variant.changes.values()]
-    found = []
-    if differences:
-        found.append(
-            "Variants beside the standard rendering of the same requests, each item by its own response: change in "
-            "percentage points; broke: met there, not here; mended: the reverse. "
-            f"{significance_note(differences, 'variants of a language')}"
-        )
-    found += [
-        f"{variant.result.path.name}: joined by {variant.by}, {variant.joined} of {variant.items} items "
-        f"({100 * variant.coverage:.0f} % of both files) meet the same request there, too few to compare"
-        f"{'; --join prompt joins by text' if variant.by == 'key' else ''}."
-        for variant in variants
-        if variant.refused
-    ]
-    unscored = sum(variant.unscored for variant in variants)
-    if unscored:
-        found.append(f"{unscored} items of the variants are in no pair, since one side is unscored.")
-    return found
-
-
-def significance_note(differences: Sequence[Difference], family: str) -> str:
-    """Return what the stars and intervals of differences rest on."""
-    tests = " or ".join(dict.fromkeys(difference.test for difference in differences))
-    return (
-        f"* p < {SIGNIFICANT} by {tests}, with Holm's correction over the {family}; 95 % intervals: "
-        f"{_methods(difference.method for difference in differences)}."
-    )
-
-
-def change(difference: Difference, star: str) -> list[str]:
-    """Return a difference in percentage points over its interval, and what broke and was mended."""
-    low, high = difference.ci95
-    return [
-        f"{_points(difference.value)}{star}\n{_points(low)} to {_points(high)}",
-        f"{100 * difference.broke:.1f}/{100 * difference.mended:.1f}",
-    ]
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 def title(results: Sequence[FileResult]) -> str:
@@ -230,7 +155,7 @@ def notes(results: Sequence[FileResult]) -> list[str]:
             )
         if result.agreement is not None:
             who = "its judges" if result.panel else "the judge's replies to one question"
-            found.append(f"{result.path.name}: Krippendorff's alpha among {who} {_one_line(result.agreement)}.")
+            found.append(f"{result.path.name}: Krippendorff's alpha among {who} {one_line(result.agreement)}.")
     if any(result.own_responses for result in results):
         found.append(
             "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
@@ -301,11 +226,16 @@ def _cut_notes(results: Sequence[FileResult]) -> list[str]:
 
 
 def names_of(result: FileResult) -> list[str]:
-    """Return a file's subset, variant and language, its name where that does not tell them; marked where it was cut."""
+    """Return a file's subset, variant and language; its name where that does not tell them."""
     kind = result.kind
-    names = [result.path.name, "", ""] if kind is None else [result.suite.name, kind.variant, kind.lang]
+    return [result.path.name, "", ""] if kind is None else [result.suite.name, kind.variant, kind.lang]
+
+
+def _marked(result: FileResult) -> list[str]:
+    """Return a file's names, marked where recordings or answers were cut."""
+    subset, *others = names_of(result)
     marks = CUT_AUDIO * bool(result.cut_audio) + CUT_ANSWERS * bool(result.remarks[TRUNCATED])
-    return [f"{names[0]} {marks}".rstrip(), *names[1:]]
+    return [f"{subset} {marks}".rstrip(), *others]
 
 
 def _shown(cell: Cell | None) -> str:
@@ -314,44 +244,6 @@ def _shown(cell: Cell | None) -> str:
 
 def _ratio(ratio: Ratio) -> str:
     return percent_with_interval(ratio.estimate()) + _bounds(ratio.bounds)
-
-
-def percent_with_interval(number: Estimate | Cell) -> str:
-    """Return a fraction as percent, and its 95 % interval on a second line."""
-    if number.value is None:
-        return "–"
-    interval = "" if number.ci95 is None else f"\n{100 * number.ci95[0]:.1f}–{100 * number.ci95[1]:.1f}"
-    return f"{100 * number.value:.2f}{interval}"
-
-
-def with_interval(number: Estimate) -> str:
-    """Return a coefficient, and its 95 % interval on a second line."""
-    if number.value is None:
-        return "–"
-    interval = "" if number.ci95 is None else f"\n{_signed(number.ci95[0])}–{_signed(number.ci95[1])}"
-    return f"{_signed(number.value)}{interval}"
-
-
-def methods_note(numbers: Iterable[Estimate | Cell]) -> str:
-    """Return how the intervals of these numbers were made, in one line."""
-    return f"95 % intervals: {_methods(number.method for number in numbers) or 'none'}."
-
-
-def _methods(methods: Iterable[str | None]) -> str:
-    """Return the different methods, each with what there is to know about it."""
-    shown = dict.fromkeys(method for method in methods if method is not None)
-    return "; ".join(f"{method} ({stats.DETAILS[method]})" if method in stats.DETAILS else method for method in shown)
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
-
-
-def _one_line(number: Estimate | None) -> str:
-    if number is None or number.value is None:
-        return "is unknown: there are no two ratings that could differ"
-    interval = "" if number.ci95 is None else f" [{_signed(number.ci95[0])}–{_signed(number.ci95[1])}]"
-    return f"is {_signed(number.value)}{interval} ({number.n} questions)"
 
 
 def _bounds(bounds: tuple[float, float]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from data import jsonl
 from data.errors import UsageError
 from evaluators.count import FileResult
-from evaluators.report import heat, rows
+from evaluators.report import heat, robustness, rows
 from evaluators.report.items import Items, for_page, listed
 from evaluators.report.leaderboard import leaderboards, published
 from evaluators.report.rows import Table
@@ -149,8 +149,8 @@ def sheet(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> S
     """Return the tables of one run."""
     tables = [
         ("Files", rows.result_table(results)),
-        ("What a variant costs", rows.robustness_table(variants)),
+        ("What a variant costs", robustness.result_table(variants)),
         ("Instruction kinds", rows.instruction_table(results, "instruction")),
     ]
     shown = [(caption, table) for caption, table in tables if table.rows]
-    return Sheet(rows.title(results), shown, rows.notes(results) + rows.robustness_notes(variants))
+    return Sheet(rows.title(results), shown, rows.notes(results) + robustness.notes(variants))

@@ -64,13 +64,13 @@ def test_answers_are_no_refusals(text: str) -> None:
         ({"response": "", "finish_reason": "length"}, "en", ("empty",)),
         ({"response": "Once upon a", "finish_reason": "length"}, "en", ("truncated",)),
         ({"response": "Done.", "finish_reason": "stop"}, "en", ()),
-        ({"response": "从前有一个渔夫，他住在海边的一个小村子里，每天都出海。"}, "en", ("other language",)),
+        ({"response": "从前有一个渔夫，他住在海边的一个小村子里，每天都出海。"}, "en", ("other_language",)),
         ({"response": "从前有一个渔夫，他住在海边的一个小村子里，每天都出海。"}, "zh", ()),
         ({"response": "从前有一个渔夫，他住在海边的一个小村子里，每天都出海。"}, None, ()),
-        ({"response": "Once upon a time there was a fisherman."}, "zh", ("other language",)),
+        ({"response": "Once upon a time there was a fisherman."}, "zh", ("other_language",)),
         ({"response": "Once upon a time there was a fisherman."}, "en", ()),
         ({"response": "Der Fischer fährt schöne Äpfel über den großen Fluß."}, "en", ()),
-        ({"response": "むかしむかし、あるところにおじいさんとおばあさんがいました。"}, "zh", ("other language",)),
+        ({"response": "むかしむかし、あるところにおじいさんとおばあさんがいました。"}, "zh", ("other_language",)),
         ({"response": "42"}, "zh", ()),
         ({"response": "OK, 好的。"}, "zh", ()),
         (
@@ -84,7 +84,7 @@ def test_answers_are_no_refusals(text: str) -> None:
         (
             {"response": "很抱歉，我无法处理您提供的音频文件，请您用文字再说一遍吧。", "finish_reason": "length"},
             "en",
-            ("truncated", "refusal", "other language"),
+            ("truncated", "refusal", "other_language"),
         ),
     ],
 )

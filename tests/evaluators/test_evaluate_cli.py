@@ -293,9 +293,9 @@ def test_answers_are_remarked_on(tmp_path: Path, write_jsonl: Write, capsys: pyt
     path = write_jsonl(tmp_path / "closed_standard_en.jsonl", lines)
     details = tmp_path / "details.jsonl"
     (file,) = json.loads(output(capsys, "--src_file", path, "--format", "json", "--details", details))["files"]
-    assert file["answers"] == {"n": 4, "empty": 1, "truncated": 1, "refusal": 1, "other language": 1}
+    assert file["answers"] == {"n": 4, "empty": 1, "truncated": 1, "refusal": 1, "other_language": 1}
     found = [json.loads(line)["remarks"] for line in details.read_text().splitlines()]
-    assert found == [["empty"], ["refusal"], ["other language"], ["truncated"], []]
+    assert found == [["empty"], ["refusal"], ["other_language"], ["truncated"], []]
     text = output(capsys, "--src_file", path)
     assert "Of 4 answers: 1 empty, 1 cut off at max_tokens (‡), 1 open like a refusal, 1 in the script of" in text
 

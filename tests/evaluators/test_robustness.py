@@ -17,6 +17,7 @@ from evaluators import stats
 from evaluators.cli import main
 from evaluators.count import FileResult, count_file
 from evaluators.outcomes import Group, Outcome, join, pairs
+from evaluators.report import robustness as robustness_rows
 from evaluators.report import rows, table
 from evaluators.robustness import robustness
 
@@ -251,7 +252,7 @@ def test_tables_fit_80_columns(run_folder: Path) -> None:
     """In a terminal of 80 columns no line is longer, and no number is cut."""
     results = counted(run_folder)
     found = robustness(results, kinds=True)
-    tables = [rows.result_table(results), rows.robustness_table(found), rows.robustness_by_instruction(found)]
-    text = table.for_terminal("t", tables, rows.notes(results) + rows.robustness_notes(found), width=80)
+    tables = [rows.result_table(results), robustness_rows.result_table(found), robustness_rows.instruction_table(found)]
+    text = table.for_terminal("t", tables, rows.notes(results) + robustness_rows.notes(found), width=80)
     assert "…" not in text
     assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines())) <= 80
