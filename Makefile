@@ -12,8 +12,9 @@ demo: $(READY)
 	$(RUN) api_judge.py --data_type open --src_file results/embedded/open_ended_en.jsonl --judge_model embedded
 	$(RUN) api_judge.py --data_type adjust --src_file results/embedded/adjustment_en.jsonl --judge_model embedded
 	$(RUN) evaluate.py --results results/embedded
-	@$(RUN) evaluate.py --results results/embedded --format markdown --output_file results/embedded/report.md
-	@echo "report: results/embedded/report.md"
+	@$(RUN) evaluate.py --results results/embedded --format markdown --output_file results/embedded/report.md \
+		--report results/embedded/report.html
+	@echo "report: results/embedded/report.html, and as a table results/embedded/report.md"
 
 test: check
 	$(RUN) -m pytest -m "not slow"
@@ -39,7 +40,7 @@ $(READY): requirements.txt
 
 # Renew the pins (needs uv).
 lock:
-	uv pip compile pyproject.toml --extra embedded --extra dev --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra embedded --extra report --extra dev --python-version 3.11 --generate-hashes \
 		--overrides requirements.overrides.txt --no-annotate --no-header --quiet -o requirements.txt
 
 clean:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 from data.errors import guarded
 from data.flags import FlagParser
+from data.variants import cli as build
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0, 2 (bad input), 130 (stopped)."""
+    """Run a command; return its exit code: 0, 1 (validation found errors), 2 (bad input), 130 (stopped)."""
     arguments = _parser().parse_args(argv)
     return guarded(lambda: int(arguments.command(arguments)), _say)
 
@@ -32,6 +36,91 @@ def _merge(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _fetch(arguments: argparse.Namespace) -> int:
+    from data.fetch import fetch
+    from data.suites import suite_named
+
+    suites = [suite_named(name) for name in arguments.subset or ()]
+    fetched = fetch(arguments.benchmark, suites, arguments.revision, _say)
+    for part, one in fetched.items():
+        _say(f"{part}: {sum(one.items.values())} items; {one.redistribution}")
+    _say(f"python inference.py --dataset {arguments.benchmark}")
+    for root in dict.fromkeys(one.root for one in fetched.values()):
+        print(root)  # noqa: T201
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from data.listing import as_fields, as_lines, listed
+
+    rows = list(listed(arguments.folders))
+    if arguments.format == "json":
+        print(json.dumps(as_fields(rows), indent=2))  # noqa: T201
+    else:
+        for line in as_lines(rows):
+            print(line)  # noqa: T201
+    return 0
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from data.hub import located
+    from data.validate import Readers, findings, validate
+    from evaluators.rules.faults import faults, is_in
+    from prompts.questions import question_list
+
+    report = validate(
+        located(arguments.path),
+        Readers(faults, question_list, is_in),
+        hear=_recogniser(arguments.asr, at_once=True) if arguments.asr else None,
+        allow_outside=arguments.allow_outside_audio,
+    )
+    lines = [findings.as_json(report)] if arguments.format == "json" else findings.as_text(report)
+    for line in lines:
+        print(line)  # noqa: T201
+    return 1 if report.count(findings.ERROR) else 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from data.text_benchmarks import BENCHMARKS, import_prompts
+
+    number = import_prompts(
+        arguments.benchmark, Path(arguments.file), Path(arguments.out), overwrite=arguments.overwrite
+    )
+    row = BENCHMARKS[arguments.benchmark]
+    _say(f"{number} {row.kind} prompts of {row.title}, {row.licence}: keep its notice where you pass them on")
+    print(arguments.out)  # noqa: T201
+    return 0
+
+
+def _recogniser(name: str, *, at_once: bool = False) -> Callable[[Path, str | None], str | None]:
+    """Return a function from a recording and its language to what is heard in it; None: not a language it knows."""
+    from data import audio
+    from inference import asr
+
+    def load(language: str | None) -> asr.Transcriber:
+        return asr.load_transcriber(name, {"languages": [language] if language else []})
+
+    # One that is not there may have to be told before anything is measured.
+    recognisers = {"en": load("en")} if at_once else {}
+    heard = count(1)
+    runner = asyncio.Runner()  # one for all: a recogniser stays with its event loop
+
+    def hear(path: Path, language: str | None) -> str | None:
+        if name == "embedded" and language not in ("en", None):
+            return None  # it knows English only
+        language = language or "en"
+        if language not in recognisers:
+            recognisers[language] = load(language)
+        if (number := next(heard)) % 100 == 0:
+            _say(f"{number} recordings heard")
+        try:
+            return runner.run(recognisers[language].transcribe(audio.clip(path, asr.SAMPLING_RATE)))
+        except (asr.TranscriptionFailed, audio.AudioUnreadable):
+            return ""
+
+    return hear
+
+
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
@@ -49,6 +138,47 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("--partial", action="store_true", help="join what is there, though shards are unfinished")
     merge.add_argument("--overwrite", action="store_true", help="replace joined files that hold other answers")
     merge.set_defaults(command=_merge)
+    fetch = commands.add_parser(
+        "fetch",
+        help="bring a benchmark from the hub",
+        description="Bring a benchmark into the hub's own cache (HF_HOME), whole and checked. The same command again "
+        "continues. Then: python inference.py --dataset NAME.",
+    )
+    fetch.add_argument("benchmark", choices=("speechinstructbench",), help="which one: about 9.6 GB")
+    fetch.add_argument("--subset", nargs="+", metavar="NAME", help="only these: close, open, adjust")
+    fetch.add_argument("--revision", help="branch, tag or commit (default: the hub's newest)")
+    fetch.set_defaults(command=_fetch)
+    listing = commands.add_parser(
+        "list",
+        help="show which data sets are here",
+        description="Show the sample, fetched benchmarks and FOLDERs: items, hours, sizes, and where they lie.",
+    )
+    listing.add_argument("folders", nargs="*", metavar="FOLDER", help="further data sets")
+    listing.add_argument("--format", choices=("text", "json"), default="text", help="how they are shown")
+    listing.set_defaults(command=_list)
+    validate = commands.add_parser(
+        "validate",
+        help="find what would spoil a run",
+        description="Check a data set's lines and recordings (docs/data.md): exit code 1 where there is an error.",
+    )
+    validate.add_argument("path", metavar="PATH", help="folder in the benchmark's layout, or one JSONL file")
+    validate.add_argument("--format", choices=("text", "json"), default="text", help="how the findings are shown")
+    validate.add_argument(
+        "--asr", help="also compare recordings with prompts: embedded, or faster-whisper:SIZE_OR_FOLDER"
+    )
+    validate.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
+    validate.set_defaults(command=_validate)
+    importing = commands.add_parser(
+        "import",
+        help="take over the prompts of a text benchmark",
+        description="Write IFEval's or InFoBench's prompts as items of our layout (closed, open), without audio.",
+    )
+    importing.add_argument("benchmark", choices=("ifeval", "infobench"), help="whose file it is")
+    importing.add_argument("file", metavar="FILE", help="as published: input_data.jsonl, InfoBench.json")
+    importing.add_argument("--out", required=True, metavar="PROMPTS.jsonl", help="where the prompts go")
+    importing.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    importing.set_defaults(command=_import)
+    build.add(commands, _recogniser)
     return parser
 
 

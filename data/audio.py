@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,41 @@ def seconds_of(path: Path) -> float | None:
         return None
 
 
+def blocks(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield a file's own sampling rate in Hz with its samples, piece by piece.
+
+    Args:
+        path: any format that libsndfile reads (WAV, FLAC, OGG Vorbis and Opus, MP3).
+
+    Yields:
+        The rate, and samples of shape (n, channels), 0 < n <= BLOCK; nothing where the file holds none.
+
+    Raises:
+        AudioUnreadable: the file cannot be decoded.
+    """
+    import numpy as np
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            # Straight through: the header of a FLAC that was written to a pipe names no length, so that neither room
+            # for the whole can be made nor the seek work that soundfile adds to every read.
+            file.seekable = lambda: False
+            # One more than there should be, so that the first read is the last. Few files are longer than a block.
+            wanted = min(BLOCK, file.frames + 1) if file.frames > 0 else BLOCK
+            length = wanted
+            while length == wanted:
+                block = file.read(wanted, dtype="float32", always_2d=True)
+                length = len(block)
+                if not np.isfinite(block).all():
+                    raise AudioUnreadable("audio unreadable: samples that are no numbers")
+                if length:
+                    yield int(file.samplerate), block
+    except (OSError, RuntimeError, TypeError) as error:  # RuntimeError: soundfile's own; TypeError: for .raw files
+        reason = str(error).replace(str(path), path.name)
+        raise AudioUnreadable(f"audio unreadable: {reason}") from None
+
+
 def load(path: Path, rate: int) -> NDArray[np.float32]:
     """Decode a file, mix its channels down by their mean, and resample it once.
 
@@ -71,25 +107,14 @@ def load(path: Path, rate: int) -> NDArray[np.float32]:
         AudioUnreadable: the file cannot be decoded, or holds no samples.
     """
     import numpy as np
-    import soundfile
 
-    blocks = []
-    try:
-        with soundfile.SoundFile(path) as file:
-            own_rate = file.samplerate
-            # Straight through by blocks: the header of a FLAC that was written to a pipe names no length, so that
-            # neither room for the whole can be made nor the seek work that soundfile adds to every read.
-            file.seekable = lambda: False
-            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-                blocks.append(sum(block.T) / file.channels)  # block.mean(axis=1) takes 16 times as long for two
-    except (OSError, RuntimeError, TypeError) as error:  # RuntimeError: soundfile's own; TypeError: for .raw files
-        reason = str(error).replace(str(path), path.name)
-        raise AudioUnreadable(f"audio unreadable: {reason}") from None
-    if not blocks:
+    own_rate, mixed = rate, []
+    for found_rate, block in blocks(path):
+        own_rate = found_rate
+        mixed.append(sum(block.T) / block.shape[1])  # block.mean(axis=1) takes 16 times as long for two
+    if not mixed:
         raise AudioUnreadable("audio empty: no samples")
-    mono = np.concatenate(blocks)
-    if not np.isfinite(mono).all():
-        raise AudioUnreadable("audio unreadable: samples that are no numbers")
+    mono = np.concatenate(mixed)
     if own_rate != rate:
         import soxr
 

@@ -87,16 +87,26 @@ def item_of(fields: Mapping[str, Any], path: Path, number: int) -> Item:
     """
     if "prompt" not in fields:
         raise DataError("missing; every item needs its request as text", path=path, line=number, field="prompt")
+    if not isinstance(fields["prompt"], str):
+        raise DataError("must be text", path=path, line=number, field="prompt")
+    return Item(identity_of(fields, path, number), fields["prompt"], fields)
+
+
+def identity_of(fields: Mapping[str, Any], path: Path, number: int) -> ItemId:
+    """Return which item a line is about.
+
+    Raises:
+        DataError: `key` or `audio_path` is of the wrong type.
+    """
     key = fields.get("key", fields.get("id"))
     audio = fields.get("audio_path")
     for field, value, types, wanted in (
-        ("prompt", fields["prompt"], (str,), "text"),
         ("key", key, (int, str, type(None)), "an integer or text"),
         ("audio_path", audio, (str, type(None)), "text"),
     ):
         if not isinstance(value, types) or isinstance(value, bool):
             raise DataError(f"must be {wanted}", path=path, line=number, field=field)
-    return Item(ItemId(path.name, key, audio), fields["prompt"], fields)
+    return ItemId(path.name, key, audio)
 
 
 def identity_digest(item_id: ItemId) -> bytes:
@@ -117,7 +127,7 @@ def dataset_files(
         dataset: a folder in the hub's layout, or one JSONL file.
         suite: only this subset.
         variant: only this spoken variant.
-        lang: only this language, `en` or `zh`.
+        lang: only this language (`en`, `zh`, ...).
 
     Raises:
         DataError: there is no such folder or file.
@@ -151,6 +161,11 @@ def dataset_files(
         )
     chosen.sort(key=lambda pair: () if pair[0] is None else pair[0].order())
     return [DatasetFile(path, kind, root) for kind, path in chosen]
+
+
+def has_files(folder: Path) -> bool:
+    """Return whether a folder holds any file of the layout."""
+    return bool(_found_files(folder))
 
 
 def _found_files(dataset: Path) -> list[tuple[FileKind | None, Path]]:
@@ -242,9 +257,13 @@ class AudioFinder:
         if not Path(os.path.normpath(path.absolute())).is_relative_to(root):
             return False
         real, real_root = path.resolve(), self.root.resolve()
-        # The hub's cache keeps snapshots of links to ../../blobs: inside for us, although not inside the snapshot.
-        blobs = real_root.parent.parent / "blobs"
-        return real.is_relative_to(real_root) or (real_root.parent.name == "snapshots" and real.is_relative_to(blobs))
+        if real.is_relative_to(real_root):
+            return True
+        # The hub's cache keeps snapshots of links to ../../blobs, and these may be links to the blobs of all
+        # repositories: inside for us, although not inside the snapshot.
+        repository = real_root.parent.parent
+        blobs = (repository / "blobs", repository.parent / "blobs")
+        return real_root.parent.name == "snapshots" and any(real.is_relative_to(folder) for folder in blobs)
 
     def _by_tail(self, parts: tuple[str, ...], least: int) -> Path | None:
         if not parts:  # "." and "./" name a folder

@@ -3,6 +3,7 @@
     ToolkitError                 a run cannot go on; one line says what to do
     ├── UsageError               the command line asks for something impossible
     ├── DataError                a file is not what it should be (file:line, field, what to do)
+    ├── FetchError               a data set cannot be fetched
     ├── ModelError               the speech model cannot be reached or loaded
     └── JudgeError               judging cannot go on
         └── JudgeUnavailable     no server, no access, no such model
@@ -61,6 +62,10 @@ class DataError(ToolkitError):
         place = "" if path is None else str(path) if line is None else f"{path}:{line}"
         parts = [place, "" if field is None else f"field '{field}'", problem]
         super().__init__(printable(": ".join(part for part in parts if part)))
+
+
+class FetchError(ToolkitError):
+    """The hub cannot be reached, refuses, or what came from it is not what it says; what was fetched is kept."""
 
 
 class ModelError(ToolkitError):

@@ -44,6 +44,22 @@ def positive(text: str) -> int:
     return value
 
 
+def count(text: str) -> int:
+    """Read a whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Read a time span above 0 seconds."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
 def not_negative(text: str) -> float:
     """Read a number of at least 0."""
     value = float(text)

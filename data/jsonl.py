@@ -236,7 +236,7 @@ def only_process(path: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise DataError(
-                    "another process is writing here; wait for it, or choose another --run_name or --output_file",
+                    "another process is writing here; wait for it, or choose another --run_name, --output_file, --out",
                     path=path,
                 ) from None
         yield

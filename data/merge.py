@@ -26,7 +26,7 @@ from data.manifest import read as read_manifest
 
 SHARD_FOLDER = re.compile(r"(?P<number>[1-9]\d*)-of-(?P<count>[1-9]\d*)")
 # What a manifest says about how a run went; all else are settings, which have to be the same in every shard.
-COURSE = frozenset({"started", "duration_seconds", "counts", "first_prompt", "status", "shard", "shards"})
+COURSE = frozenset({"started", "duration_seconds", "counts", "engine", "first_prompt", "status", "shard", "shards"})
 VERDICT = frozenset({"pred_score", "judge"})  # what a grader adds to a line: no part of the answer
 LINES_AT_ONCE = 1024
 
@@ -199,7 +199,10 @@ def _check_settings(shards: Sequence[_Shard]) -> None:
 def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[str]:
     """Return the settings in which two manifests differ, as dotted names."""
     ours, theirs = dict(_settings(left)), dict(_settings(right))
-    return sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    names = {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
+    # A shard that had nothing to ask has loaded nothing: it knows no revisions.
+    unknown = {name for name in names if name.startswith("revisions.") and not (name in ours and name in theirs)}
+    return sorted(names - unknown)
 
 
 def _settings(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -134,7 +134,8 @@ class Cell:
         unscored: items of the file that this number leaves out.
         bounds: lowest and highest value it could have, were the unscored items (and, in the fixed profile, the
             invalid instructions) all wrong or all right.
-        ci95: 95 % interval; None where no method is implemented for the metric.
+        ci95: 95 % interval; None where nothing was scored.
+        method: how the interval was made; None where there is none.
     """
 
     metric: str
@@ -143,3 +144,4 @@ class Cell:
     unscored: int
     bounds: tuple[float, float]
     ci95: tuple[float, float] | None = None
+    method: str | None = None

@@ -1,7 +1,8 @@
 """What there is to run: one row a subset, and the names by which people call subsets and languages.
 
 The file names are the hub's: `closed-ended/closed_<variant>_<lang>.jsonl`, `open-ended/open_ended_<lang>.jsonl`,
-`adjustment/adjustment_<lang>.jsonl`; Chinese files end in `cn`, the language is called `zh` everywhere else.
+`adjustment/adjustment_<lang>.jsonl`; Chinese files end in `cn`, the language is called `zh` everywhere else. Sets built
+with `python -m data build` have `open_ended_<variant>_<lang>.jsonl` too, and any language with a two-letter code.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Suite:
     Attributes:
         name: the name used in our tables.
         folder: its folder in the hub's layout.
+        file_stem: how its file names begin.
         file_pattern: regular expression of its file names with groups `lang` and, where it has any, `variant`.
         evaluator: the name that `evaluate.py --evaluator` takes.
         data_type: the name that `api_judge.py --data_type` takes; None where no grader is needed.
@@ -29,6 +31,7 @@ class Suite:
 
     name: str
     folder: str
+    file_stem: str
     file_pattern: str
     evaluator: str
     data_type: str | None
@@ -40,7 +43,8 @@ SUITES = {
     "closed": Suite(
         name="closed",
         folder="closed-ended",
-        file_pattern=r"closed_(?P<variant>[A-Za-z0-9_.-]+)_(?P<lang>en|cn|zh)\.jsonl",
+        file_stem="closed",
+        file_pattern=r"closed_(?P<variant>[A-Za-z0-9_.-]+)_(?P<lang>[a-z]{2})\.jsonl",
         evaluator="close",
         data_type=None,
         metrics=(
@@ -56,7 +60,8 @@ SUITES = {
     "open": Suite(
         name="open",
         folder="open-ended",
-        file_pattern=r"open_ended_(?P<lang>en|cn|zh)\.jsonl",
+        file_stem="open_ended",
+        file_pattern=r"open_ended_(?:(?P<variant>[A-Za-z0-9_.-]+)_)?(?P<lang>[a-z]{2})\.jsonl",
         evaluator="open",
         data_type="open",
         metrics=("prompt", "instruction"),
@@ -65,7 +70,8 @@ SUITES = {
     "adjustment": Suite(
         name="adjustment",
         folder="adjustment",
-        file_pattern=r"adjustment_(?P<lang>en|cn|zh)\.jsonl",
+        file_stem="adjustment",
+        file_pattern=r"adjustment_(?P<lang>[a-z]{2})\.jsonl",
         evaluator="adjust",
         data_type="adjust",
         metrics=("iar", "ecr"),
@@ -86,7 +92,7 @@ class FileKind:
     Attributes:
         suite: the subset.
         variant: the spoken variant; `standard` where the subset has no others.
-        lang: `en` or `zh`.
+        lang: two-letter code of ISO 639-1: `en`, `zh`, ...
     """
 
     suite: Suite
@@ -106,7 +112,7 @@ def file_kind(path: Path | str) -> FileKind | None:
         match = re.fullmatch(suite.file_pattern, name)
         if match:
             groups = match.groupdict()
-            return FileKind(suite, groups.get("variant", "standard"), language(groups["lang"]))
+            return FileKind(suite, groups.get("variant") or "standard", language(groups["lang"]))
     return None
 
 
@@ -123,13 +129,26 @@ def suite_named(name: str) -> Suite:
     raise UsageError(f"unknown subset '{name}'; known: {known}")
 
 
+def file_name(suite: Suite, variant: str, lang: str) -> str:
+    """Return the name of a subset's file; the inverse of `file_kind`."""
+    parts = [suite.file_stem, *((variant,) if suite.name == "closed" or variant != "standard" else ()), suffix(lang)]
+    return f"{'_'.join(parts)}.jsonl"
+
+
+def suffix(lang: str) -> str:
+    """Return what stands for a language in names of files and audio folders: `cn` for Chinese, as on the hub."""
+    return LANGUAGES.get(lang, (lang,))[-1]
+
+
 def language(name: str) -> str:
-    """Return `en` or `zh` for any of the names by which users call them.
+    """Return the two-letter code of a language for any of the names by which users call it.
 
     Raises:
-        UsageError: no language goes by that name.
+        UsageError: that is no language's code.
     """
     for code, names in LANGUAGES.items():
         if name.lower() in names:
             return code
-    raise UsageError(f"unknown language '{name}'; known: {', '.join('|'.join(names) for names in LANGUAGES.values())}")
+    if re.fullmatch("[a-z]{2}", name.lower()):
+        return name.lower()
+    raise UsageError(f"unknown language '{name}'; give a two-letter code such as en, zh or de")

@@ -15,7 +15,7 @@ from prompts.replies import read_adjust_reply, stored_values
 
 METRICS = ("iar", "ecr")
 
-_NAMES = ("after", "before", "content")
+NAMES = ("after", "before", "content")
 _RAISES = (votes.PRED_SCORE_NULL,)
 
 
@@ -24,7 +24,7 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
 
     Args:
         item_id: the item's identity.
-        fields: the item's line: `response` and `pred_score`.
+        fields: the item's line: `response` and `pred_score` (or, of a panel, `pred_scores`).
         profile: `reference` or `fixed`.
 
     Returns:
@@ -36,26 +36,42 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
 
     Source: docs/open-adjust.md section 5.
     """
-    reason = votes.unusable(fields, profile, raises=_RAISES)
-    if reason is not None:
-        return _unscored(item_id, reason)
-    replies = votes.replies_of(fields)
-    ballots = [stored_values(reply) if profile == "reference" else _fixed_ballot(reply) for reply in replies]
-    invalid = sum(not ballot for ballot in ballots)
-    # A ballot may end early: its first values count all the same.
-    columns = [[ballot[place] for ballot in ballots if len(ballot) > place] for place in range(len(_NAMES))]
-    if not all(columns):
-        return _unscored(item_id, votes.NO_READABLE_VOTE, invalid)
-    try:
-        majorities = [_majority(column, profile) for column in columns]
-    except TypeError as error:
-        return _unscored(item_id, votes.raised(str(error)), invalid)
+    decided = votes.decided(fields, profile, judgement)
+    if decided.unscored is not None:
+        return Score(item_id, {}, unscored=decided.unscored, expected=1, invalid_votes=decided.invalid)
     return Score(
         id=item_id,
-        marks=_marks(*majorities),
-        invalid_votes=invalid,
-        ties=tuple(name for name, outcome in zip(_NAMES, majorities, strict=True) if outcome.tied),
+        marks=_marks(*decided.outcomes),
+        invalid_votes=decided.invalid,
+        ties=tuple(name for name, outcome in zip(NAMES, decided.outcomes, strict=True) if outcome.tied),
     )
+
+
+def judgement(fields: Mapping[str, object], profile: str) -> votes.Judgement:
+    """Return what the judge behind a line's `pred_score` decided: outcomes for `NAMES`, in their order.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+    reason = votes.unusable(fields, profile, raises=_RAISES)
+    if reason is not None:
+        return votes.Judgement((), reason)
+    read = ballots(fields, profile)
+    invalid = sum(ballot is None for ballot in read)
+    # A ballot may end early: its first values count all the same.
+    columns = [[ballot[place] for ballot in read if ballot and len(ballot) > place] for place in range(len(NAMES))]
+    if not all(columns):
+        return votes.Judgement((), votes.NO_READABLE_VOTE, invalid)
+    try:
+        return votes.Judgement(tuple(votes.majority(column, profile) for column in columns), invalid=invalid)
+    except TypeError as error:
+        return votes.Judgement((), votes.raised(str(error)), invalid)
+
+
+def ballots(fields: Mapping[str, object], profile: str) -> list[Sequence[object] | None]:
+    """Return the verdicts of each reply of a line on `NAMES`, as they were read; None for a reply without any."""
+    read = stored_values if profile == "reference" else _fixed_ballot
+    return [read(reply) or None for reply in votes.replies_of(fields)]
 
 
 def counts(score: Score) -> dict[str, tuple[int, int]] | None:
@@ -65,17 +81,16 @@ def counts(score: Score) -> dict[str, tuple[int, int]] | None:
     return {metric: (int(score.marks[metric][0].met), 1) for metric in METRICS}
 
 
+def events(verdicts: Sequence[bool]) -> dict[str, tuple[bool, ...]]:
+    """Return what each metric counts of one item, from the verdicts on `NAMES`."""
+    after, before, content = verdicts
+    return {"iar": (after and content,), "ecr": (before,)}
+
+
 def _fixed_ballot(reply: object) -> tuple[object, ...]:
     """Return the three verdicts of a readable reply, else nothing."""
     vote = read_adjust_reply(reply)
     return () if vote is None else (vote.after, vote.before, vote.content)
-
-
-def _majority(column: Sequence[object], profile: str) -> votes.Majority:
-    """Return the outcome of the votes on one key."""
-    if profile == "reference":
-        return votes.reference_majority(column)
-    return votes.fixed_majority([value is True for value in column])
 
 
 def _marks(after: votes.Majority, before: votes.Majority, content: votes.Majority) -> dict[str, tuple[Mark, ...]]:
@@ -93,8 +108,3 @@ def _marks(after: votes.Majority, before: votes.Majority, content: votes.Majorit
         flag=before.flag,
     )
     return {"iar": (followed,), "ecr": (superseded,)}
-
-
-def _unscored(item_id: ItemId, reason: str, invalid: int = 0) -> Score:
-    """Return the score of an item without marks; it would have had one per metric."""
-    return Score(id=item_id, marks={}, unscored=reason, expected=1, invalid_votes=invalid)

@@ -7,16 +7,25 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data import jsonl
 from data.errors import DataError, UsageError, guarded
-from data.flags import FlagParser
+from data.flags import FlagParser, not_negative
 from data.suites import Suite, file_kind, suite_named
 from evaluators import PROFILES
 
+if TYPE_CHECKING:
+    from evaluators.count import FileResult
+    from evaluators.report.items import Items
+    from evaluators.report.plots import Plot
+    from evaluators.report.rows import Table
+    from evaluators.robustness import VariantResult
+
 DEFAULT_RESULTS = "results/embedded"
-FORMATS = ("table", "json", "markdown")
+FORMATS = ("table", "json", "markdown", "latex", "csv")
+MOST_GROUPS = 100
+EMBED_MB = 20.0  # 10^6 bytes of recordings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
     results = []
     files = _files(arguments)
     _refuse_own_input([path for path, _ in files], arguments)
+    items = _items(arguments)
     with _details(arguments.details) as detail, _progress() as advance:
         for path, suite in files:
             result = count_file(
@@ -40,6 +50,9 @@ def _run(arguments: argparse.Namespace) -> int:
                 detail=detail,
                 advance=advance,
                 unjudged_is_an_error=arguments.src_file is not None,
+                keep_outcomes=len(files) > 1 and suite.evaluator == "close",
+                group_by=None if arguments.by in ("instruction", "family") else arguments.by,
+                see=None if items is None else items.of_file(path, suite),
             )
             results.append(result)
     text = _text(results, arguments)
@@ -47,7 +60,74 @@ def _run(arguments: argparse.Namespace) -> int:
         jsonl.rewrite(Path(arguments.output_file), [text.encode("utf-8")])
     else:
         print(text, end="")  # noqa: T201  # stdout is for results
+    if arguments.report is not None or arguments.plots is not None:
+        _report(results, items, arguments)
     return 0
+
+
+def _items(arguments: argparse.Namespace) -> Items | None:
+    """Return what takes the items of the page; None where no page is wanted.
+
+    Raises:
+        UsageError: what draws and writes the report is not installed.
+    """
+    if arguments.report is None and arguments.plots is None:
+        return None
+    from evaluators.report import webpage
+    from evaluators.report.items import Items
+
+    webpage.check_installed()
+    if arguments.report is None:
+        return None
+    return Items(Path(arguments.report), arguments.profile, round(arguments.embed_audio_mb * 1_000_000))
+
+
+def _report(results: list[FileResult], items: Items | None, arguments: argparse.Namespace) -> None:
+    """Write the page, and the plots as files."""
+    from evaluators.report import heat, plots, webpage
+    from evaluators.robustness import robustness
+
+    variants = robustness(results, arguments.join)
+    drawn = [*plots.robustness(variants), *_decompositions(results, arguments.profile)]
+    if items is not None:
+        sheets = [webpage.sheet(*run) for run in _by_run(results, variants)]
+        webpage.write(Path(arguments.report), results, items, drawn, sheets)
+    if arguments.plots is not None:
+        maps = [plots.heat_map(found, f"kinds-{place}") for place, found in enumerate(heat.maps(results), start=1)]
+        plots.save([*drawn, *maps], Path(arguments.plots))
+
+
+def _decompositions(results: list[FileResult], profile: str) -> list[Plot]:
+    """Return where each model that was also asked as text and as transcript loses requests."""
+    from evaluators.decompose import decompose
+    from evaluators.report import plots, rows
+
+    runs: dict[str, dict[str, list[Path]]] = {}
+    for folder in dict.fromkeys(result.path.parent for result in results):
+        modality = str(rows.manifest_of(folder).get("modality"))
+        runs.setdefault(rows.model_of(folder), {}).setdefault(modality, []).append(folder)
+    found = []
+    for run in runs.values():
+        if all(modality in run for modality in ("audio", "text", "transcript")):
+            chosen = [*run["audio"][:2], run["text"][0], run["transcript"][0]]
+            found.append(decompose(chosen, profile, added_fields=added_fields()))
+    return [plots.decomposition(one, f"decomposition-{place}") for place, one in enumerate(found, start=1)]
+
+
+def added_fields() -> frozenset[str]:
+    """Return the fields that are not the data set's; what judges add may stand in files that they judged in place."""
+    from inference.responses import ADDED_FIELDS
+
+    return ADDED_FIELDS | {"pred_score", "judge", "pred_scores", "judges"}
+
+
+def _by_run(
+    results: list[FileResult], variants: list[VariantResult]
+) -> Iterator[tuple[list[FileResult], list[VariantResult]]]:
+    """Yield the files of each run, with its variants."""
+    for folder in dict.fromkeys(result.path.parent for result in results):
+        own = [result for result in results if result.path.parent == folder]
+        yield own, [variant for variant in variants if variant.result.path.parent == folder]
 
 
 def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None:
@@ -57,7 +137,7 @@ def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None
         UsageError: a path is used twice.
     """
     taken = {path.resolve() for path in inputs}
-    for flag in ("output_file", "details"):
+    for flag in ("output_file", "details", "report"):
         name = getattr(arguments, flag)
         if name is None:
             continue
@@ -67,19 +147,60 @@ def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None
         taken.add(path)
 
 
-def _text(results: list[Any], arguments: argparse.Namespace) -> str:
-    from evaluators.report import as_json, rows, table
+def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
+    from evaluators.report import as_csv, as_json, latex, rows, table
+    from evaluators.robustness import robustness
 
-    by_instruction = arguments.by == "instruction"
+    by = arguments.by
+    _refuse_by(results, by)
+    variants = robustness(results, arguments.join, kinds=by == "instruction")
     if arguments.format == "json":
-        return as_json.for_json(results, by_instruction=by_instruction)
-    tables = [rows.result_table(results)]
-    if by_instruction and (table_by_instruction := rows.instruction_table(results)).rows:
-        tables.append(table_by_instruction)
-    title, notes = rows.title(results), rows.notes(results)
+        return as_json.for_json(results, variants, by=by)
+    # Files that were named one by one share a table; runs have one each.
+    runs = [(results, variants)] if arguments.src_file is not None else list(_by_run(results, variants))
+    sheets = [(rows.title(own), _tables(own, their, by), _notes(own, their)) for own, their in runs]
+    if arguments.format == "csv":
+        return as_csv.for_csv([(title, tables) for title, tables, _ in sheets])
+    if arguments.format == "latex":
+        return "\n".join(latex.for_latex(*sheet) for sheet in sheets)
     if arguments.format == "markdown":
-        return table.for_markdown(title, tables, notes)
-    return table.for_terminal(title, tables, notes, width=_terminal_width(arguments))
+        return "\n".join(table.for_markdown(*sheet) for sheet in sheets)
+    width = _terminal_width(arguments)
+    return "\n".join(table.for_terminal(*sheet, width=width) for sheet in sheets)
+
+
+def _tables(results: list[FileResult], variants: list[VariantResult], by: str | None) -> list[Table]:
+    from evaluators.report import robustness as robustness_rows
+    from evaluators.report import rows
+
+    tables = [rows.result_table(results), robustness_rows.result_table(variants)]
+    if by in rows.KINDS:
+        tables += [rows.instruction_table(results, by), robustness_rows.instruction_table(variants)]
+    elif by is not None:
+        tables.append(rows.group_table(results, by))
+    return [shown for shown in tables if shown.rows]
+
+
+def _notes(results: list[FileResult], variants: list[VariantResult]) -> list[str]:
+    from evaluators.report import robustness as robustness_rows
+    from evaluators.report import rows
+
+    return rows.notes(results) + robustness_rows.notes(variants)
+
+
+def _refuse_by(results: list[FileResult], by: str | None) -> None:
+    """Refuse a field that groups nothing.
+
+    Raises:
+        UsageError: no line has it, or almost every line has a value of its own.
+    """
+    if by is None or by in ("instruction", "family"):
+        return
+    values = {group for result in results for group in result.groups}
+    if values <= {"none"}:
+        raise UsageError(f"--by {by}: no line has this field; name one of the lines' fields, instruction or family")
+    if len(values) > MOST_GROUPS:
+        raise UsageError(f"--by {by}: {len(values)} different values; name a field that groups the items")
 
 
 def _terminal_width(arguments: argparse.Namespace) -> int | None:
@@ -97,10 +218,15 @@ def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
         if arguments.results is not None:
             raise UsageError("--src_file and --results exclude each other")
         files = [Path(name) for name in arguments.src_file]
-        if arguments.evaluator is not None:
-            return [(path, suite_named(arguments.evaluator)) for path in files]
-        return [(path, _suite_of(path)) for path in files]
-    folder = Path(arguments.results or DEFAULT_RESULTS)
+        return [(path, suite_of(path, arguments.evaluator)) for path in files]
+    folders = [Path(name) for name in arguments.results or [DEFAULT_RESULTS]]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageError("--results names a folder twice")
+    return [found for folder in folders for found in _files_of(folder, arguments)]
+
+
+def _files_of(folder: Path, arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
+    """Return the files of one run, in the table's order."""
     if not folder.is_dir():
         raise DataError("no such folder of results; run python inference.py first", path=folder)
     wanted = None if arguments.evaluator is None else suite_named(arguments.evaluator)
@@ -115,7 +241,14 @@ def _files(arguments: argparse.Namespace) -> list[tuple[Path, Suite]]:
     return chosen
 
 
-def _suite_of(path: Path) -> Suite:
+def suite_of(path: Path, evaluator: str | None) -> Suite:
+    """Return the subset that a file is counted as: the one that was named, or else the one that its name tells.
+
+    Raises:
+        UsageError: there is no such subset, or the name does not tell.
+    """
+    if evaluator is not None:
+        return suite_named(evaluator)
     kind = file_kind(path)
     if kind is None:
         raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open or adjust")
@@ -163,10 +296,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--evaluator", help="close, open or adjust (default: told from the file's name)")
     parser.add_argument("--src_file", "--input_file", nargs="+", metavar="FILE", help="files of responses")
-    parser.add_argument("--results", metavar="DIR", help=f"every file of a run (default: {DEFAULT_RESULTS})")
+    parser.add_argument(
+        "--results", nargs="+", metavar="DIR", help=f"every file of these runs (default: {DEFAULT_RESULTS})"
+    )
     parser.add_argument("--profile", choices=PROFILES, default="reference", help="published arithmetic, or repaired")
     parser.add_argument("--format", choices=FORMATS, default="table", help="form of the result")
     parser.add_argument("--output_file", metavar="FILE", help="write the result here instead of to the terminal")
     parser.add_argument("--details", metavar="FILE", help="write one JSON line an item: each verdict with its reason")
-    parser.add_argument("--by", choices=("instruction",), help="add a table by instruction kind")
+    parser.add_argument("--report", metavar="FILE", help="write a page with items and recordings (docs/report.md)")
+    parser.add_argument("--plots", metavar="DIR", help="write each plot as an SVG file")
+    parser.add_argument(
+        "--embed_audio_mb",
+        type=not_negative,
+        default=EMBED_MB,
+        metavar="MB",
+        help="recordings that the page may hold; others are linked",
+    )
+    parser.add_argument(
+        "--by", metavar="NAME", help="add a table by instruction, family, or a field of the lines (voice, snr_db, ...)"
+    )
+    parser.add_argument(
+        "--join",
+        choices=("key", "prompt"),
+        default="key",
+        help="what joins a variant's items to the standard rendering",
+    )
     return parser

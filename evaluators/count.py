@@ -7,6 +7,7 @@ what the profile needs to know beforehand, once to count. Memory grows by some 1
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ from data.dataset import identity_digest, item_of, with_identity
 from data.errors import DataError
 from data.records import Item, Mark, Score
 from data.suites import FileKind, Suite, file_kind
-from evaluators import rules
+from evaluators import answers, rules, votes
+from evaluators.agreement import Agreement
+from evaluators.outcomes import Outcome
+from evaluators.stats import Estimate
 from evaluators.tally import EVALUATORS, Evaluator, Tally
 
 
@@ -38,7 +42,13 @@ class FileResult:
         judges: graders behind the votes, as shown: name, label and prompt id.
         judged: whether the file holds what its evaluator needs; False only in a run that is not judged yet.
         cut_audio: seconds that the model was given -> items whose recording was longer.
-        cut_answers: items whose answer ended at max_tokens.
+        panel: of a file that a panel judged: each judge's own sums, by name; `tally` is the panel's vote then.
+        agreement: Krippendorff's alpha among the judges of a panel or, of a single judge, among its replies; None where
+            rules decide.
+        outcomes: how each item came out by its own response; empty unless they were asked for.
+        answered: items with a response.
+        remarks: how many of these are empty, cut off, refusals, or in another language (evaluators.answers).
+        groups: sums over the items that share a value of the field that was asked for, each by its own response.
     """
 
     path: Path
@@ -52,7 +62,12 @@ class FileResult:
     judges: set[str] = field(default_factory=set)
     judged: bool = True
     cut_audio: Counter[float] = field(default_factory=Counter)
-    cut_answers: int = 0
+    panel: dict[str, Tally] = field(default_factory=dict)
+    agreement: Estimate | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+    answered: int = 0
+    remarks: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, Tally] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -62,7 +77,8 @@ class _Foreknowledge:
     Attributes:
         lines: number of items.
         has_responses: whether any line has the field `response`.
-        has_replies: whether any line has the field `pred_score`.
+        has_replies: whether any line has the field `pred_score`, or a panel's `pred_scores`.
+        panel: names of a panel's judges, in the order in which they first appear.
         prompts: prompt digest -> (line number, offset) of the last line with that prompt (close, reference).
         repeated: prompt digests that stand on several lines.
         last: item digest -> number of its last line (open and adjust, fixed).
@@ -72,6 +88,7 @@ class _Foreknowledge:
     lines: int = 0
     has_responses: bool = False
     has_replies: bool = False
+    panel: dict[str, None] = field(default_factory=dict)
     prompts: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     repeated: set[bytes] = field(default_factory=set)
     last: dict[bytes, int] = field(default_factory=dict)
@@ -86,6 +103,9 @@ def count_file(
     detail: Callable[[dict[str, Any]], None] | None = None,
     advance: Callable[[], None] = lambda: None,
     unjudged_is_an_error: bool = True,
+    keep_outcomes: bool = False,
+    group_by: str | None = None,
+    see: Callable[[Item, Score], None] | None = None,
 ) -> FileResult:
     """Count one file of responses.
 
@@ -96,6 +116,9 @@ def count_file(
         detail: is handed one object an item, with every mark and its reason.
         advance: is called once an item.
         unjudged_is_an_error: refuse a file that no grader has seen; otherwise its result says so.
+        keep_outcomes: keep how each item came out, for comparing files; some hundred bytes an item.
+        group_by: a field of the lines (`voice`, `snr_db`): add items up by its values too.
+        see: is handed each item that counts with its score, by its own response.
 
     Raises:
         DataError: the file or a line is not what the evaluator needs.
@@ -119,6 +142,8 @@ def count_file(
         result.judged = False
     if known.repeated:
         result.own_responses = Tally(evaluator)
+    result.panel = {name: Tally(evaluator) for name in known.panel}
+    agreement = Agreement()
     for item, line in _items(path, evaluator):
         advance()
         if known.last and known.last[identity_digest(item.id)] != line.number:
@@ -131,15 +156,66 @@ def count_file(
             if not is_own:
                 result.touched += 1
                 counted = evaluator.score(item.id, fields, profile)
-        result.tally.add(counted, instructions)
-        _note_cuts(result, item.fields)
+        cluster = cluster_of(item, line)
+        # Items that the reference judges by one response stand or fall together, whatever their keys are.
+        shared = ("prompt", _digest(item.prompt)) if _digest(item.prompt) in known.repeated else cluster
+        result.tally.add(counted, instructions, cluster=shared)
+        _note_cut(result, item.fields)
         if result.own_responses is not None:
-            result.own_responses.add(own, instructions)
-        if suite.data_type is not None:
-            result.judges.update(_judge_of(item.fields))
+            result.own_responses.add(own, instructions, cluster=cluster)
+        if evaluator.judge is not None:
+            result.judges.update(judges_of(item.fields))
+            _count_judges(result, evaluator.judge, item, cluster, agreement)
+        found = answers.remarks(item.fields, None if kind is None else kind.lang)
+        result.answered += item.fields.get("response") is not None
+        result.remarks.update(found)
+        for group in () if group_by is None else _groups(item.fields.get(group_by)):
+            result.groups.setdefault(group, Tally(evaluator)).add(own, instructions, cluster=cluster)
+        if keep_outcomes:
+            result.outcomes.append(outcome_of(item, own))
+        if see is not None:
+            see(item, own)
         if detail is not None:
-            detail(_detail(counted, item, evaluator, profile))
+            detail(_detail(counted, item, evaluator, profile) | {"remarks": list(found)})
+    if evaluator.judge is not None and result.judged:
+        result.agreement = agreement.alpha()
     return result
+
+
+def _count_judges(result: FileResult, judge: votes.Judge, item: Item, cluster: object, agreement: Agreement) -> None:
+    """Count what each judge of a panel says of an item, and how far its judges, or a single judge's replies, agree."""
+    for name, tally in result.panel.items():
+        score = tally.evaluator.score(item.id, votes.of_judge(item.fields, name), result.profile)
+        tally.add(score, cluster=cluster)
+    if result.panel:
+        agreement.add_judges(
+            cluster, [judge(votes.of_judge(item.fields, name), result.profile) for name in result.panel]
+        )
+    else:
+        agreement.add_samples(cluster, judge(item.fields, result.profile))
+
+
+def _groups(value: object) -> list[str]:
+    """Return the groups that a field's value puts an item in: of a list all, of objects with a kind their kinds."""
+    if isinstance(value, list):
+        return sorted({group for part in value for group in _groups(part)}) or ["none"]
+    if isinstance(value, dict) and "kind" in value:
+        return _groups(value["kind"])
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return [str(value)]
+    return ["none"] if value is None else [json.dumps(value, sort_keys=True)]
+
+
+def outcome_of(item: Item, own: Score) -> Outcome:
+    """Return how an item came out by its own response."""
+    marks = {name: tuple(mark.met for mark in marks) for name, marks in own.marks.items()}
+    kinds = tuple(map(str, item.fields.get("instruction_id_list", ())))
+    return Outcome(item.id.key, item.id.audio, _digest(item.prompt), kinds, marks)
+
+
+def cluster_of(item: Item, line: jsonl.Line) -> object:
+    """Return what an item shares with the other renderings of its request: the key; itself where it has none."""
+    return ("line", line.number) if item.id.key is None else item.id.key
 
 
 def _read_ahead(path: Path, suite: Suite, evaluator: Evaluator, profile: str) -> _Foreknowledge:
@@ -153,7 +229,8 @@ def _read_ahead(path: Path, suite: Suite, evaluator: Evaluator, profile: str) ->
         _check_line(item, line, path, suite, evaluator, profile)
         known.lines += 1
         known.has_responses |= "response" in item.fields
-        known.has_replies |= "pred_score" in item.fields
+        known.has_replies |= "pred_score" in item.fields or "pred_scores" in item.fields
+        known.panel.update(dict.fromkeys(votes.panel_of(item.fields) or ()))
         if evaluator.name == "close" and profile == "reference":
             digest = _digest(item.prompt)
             if digest in known.prompts:
@@ -198,6 +275,8 @@ def _check_line(item: Item, line: jsonl.Line, path: Path, suite: Suite, evaluato
         for foreign in ("instruction_id_list", *(("decomposed_questions",) if suite.name == "adjustment" else ())):
             if foreign in fields:
                 raise refuse(foreign, f"is no field of {suite.name} items; is --evaluator {evaluator.name} right?")
+        if not isinstance(fields.get("pred_scores", {}), dict):
+            raise refuse("pred_scores", "must be an object with one list of replies a judge")
         return
     for needed in evaluator.needs:
         if needed not in fields and not (needed == "key" and item.id.key is not None):
@@ -240,23 +319,28 @@ def _fields_by_prompt(
     return {**item.fields, "response": response}, False
 
 
-def _note_cuts(result: FileResult, fields: Mapping[str, Any]) -> None:
-    """Count what was cut of an item's recording and of its answer, as inference wrote it onto the line."""
+def _note_cut(result: FileResult, fields: Mapping[str, Any]) -> None:
+    """Count what was cut of an item's recording, as inference wrote it onto the line."""
     used = fields.get("audio_seconds_used")
     if fields.get("audio_seconds_cut") and isinstance(used, int | float):
         result.cut_audio[used] += 1
-    result.cut_answers += fields.get("finish_reason") == "length"
 
 
-def _judge_of(fields: Mapping[str, Any]) -> list[str]:
-    """Return how the grader of a line is shown, or nothing for a line that no grader saw."""
-    if "pred_score" not in fields:
-        return []
-    note = fields.get("judge")
+def judges_of(fields: Mapping[str, Any]) -> list[str]:
+    """Return how the graders of a line are shown, or nothing for a line that no grader saw."""
+    panel = votes.panel_of(fields)
+    if panel is None:
+        return [_judge_shown(fields.get("judge"))] if "pred_score" in fields else []
+    notes = fields.get("judges")
+    shown = {name: _judge_shown(notes.get(name) if isinstance(notes, dict) else None) for name in panel}
+    return [text if text.startswith(name) else f"{name}: {text}" for name, text in shown.items()]
+
+
+def _judge_shown(note: object) -> str:
     if not isinstance(note, dict):
-        return ["unknown judge"]
+        return "unknown judge"
     label = f" ({note['label']})" if note.get("label") else ""
-    return [f"{note.get('model', 'unknown judge')}{label}, prompt {note.get('prompt_id', 'unknown')}"]
+    return f"{note.get('model', 'unknown judge')}{label}, prompt {note.get('prompt_id', 'unknown')}"
 
 
 def _digest(prompt: str) -> bytes:

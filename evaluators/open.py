@@ -5,7 +5,6 @@ Rules: docs/open-adjust.md section 4. Totals over items are counted elsewhere, f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from data.records import ItemId, Mark, Score
@@ -23,7 +22,8 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
 
     Args:
         item_id: the item's identity.
-        fields: the item's line: `response`, `pred_score` and, where known, `decomposed_questions`.
+        fields: the item's line: `response`, `pred_score` (or, of a panel, `pred_scores`) and, where known,
+            `decomposed_questions`.
         profile: `reference` or `fixed`.
 
     Returns:
@@ -36,55 +36,69 @@ def score(item_id: ItemId, fields: Mapping[str, object], profile: str) -> Score:
     Source: docs/open-adjust.md section 4.
     """
     questions = question_list(fields.get("decomposed_questions"))
-    reason = votes.unusable(fields, profile, raises=_RAISES)
-    if reason is not None:
-        return _unscored(item_id, reason, questions)
-    replies = votes.replies_of(fields)
-    ballots = _reference_ballots(replies) if profile == "reference" else _fixed_ballots(replies, questions)
-    invalid = len(replies) - len(ballots)
-    if not ballots:
-        return _unscored(item_id, votes.NO_READABLE_VOTE, questions, invalid)
-    majority = votes.reference_majority if profile == "reference" else votes.fixed_majority
-    try:
-        majorities = [majority(position) for position in zip(*ballots, strict=True)]
-    except TypeError as error:
-        return _unscored(item_id, votes.raised(str(error)), questions, invalid)
+    decided = votes.decided(fields, profile, judgement)
+    if decided.unscored is not None:
+        expected = None if questions is None else len(questions)
+        return Score(item_id, {}, unscored=decided.unscored, expected=expected, invalid_votes=decided.invalid)
     return Score(
         id=item_id,
-        marks={"questions": _marks(majorities, questions)},
-        invalid_votes=invalid,
-        ties=tuple(position for position, outcome in enumerate(majorities) if outcome.tied),
+        marks={"questions": _marks(decided.outcomes, questions)},
+        invalid_votes=decided.invalid,
+        ties=tuple(position for position, outcome in enumerate(decided.outcomes) if outcome.tied),
     )
+
+
+def judgement(fields: Mapping[str, object], profile: str) -> votes.Judgement:
+    """Return what the judge behind a line's `pred_score` decided, one outcome a question.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+    reason = votes.unusable(fields, profile, raises=_RAISES)
+    if reason is not None:
+        return votes.Judgement((), reason)
+    read = ballots(fields, profile)
+    counted = [ballot for ballot in read if ballot is not None]
+    invalid = len(read) - len(counted)
+    if not counted:
+        return votes.Judgement((), votes.NO_READABLE_VOTE, invalid)
+    try:
+        outcomes = tuple(votes.majority(position, profile) for position in zip(*counted, strict=True))
+    except TypeError as error:
+        return votes.Judgement((), votes.raised(str(error)), invalid)
+    return votes.Judgement(outcomes, invalid=invalid)
+
+
+def ballots(fields: Mapping[str, object], profile: str) -> list[Sequence[object] | None]:
+    """Return the verdicts of each reply of a line, as they were read; None for a reply that does not count.
+
+    Under `reference` replies count that are Python lists of the greatest length; under `fixed` readable ones with one
+    verdict per question or, where the questions are not known, of the length that more than half of them have.
+    """
+    replies = votes.replies_of(fields)
+    read: list[Sequence[object] | None]
+    if profile == "reference":
+        read = [entries or None for entries in map(literal_list, replies)]
+        length = max((len(entries) for entries in read if entries is not None), default=None)
+    else:
+        read = [*map(read_open_reply, replies)]
+        questions = question_list(fields.get("decomposed_questions"))
+        readable = [entries for entries in read if entries is not None]
+        length = votes.shared_length(readable) if questions is None else len(questions)
+    return [entries if entries is not None and len(entries) == length else None for entries in read]
 
 
 def counts(score: Score) -> dict[str, tuple[int, int]] | None:
     """Return (met, n) per metric: the item as a whole, and its questions; None for an unscored item."""
     if score.unscored is not None:
         return None
-    met = [mark.met for mark in score.marks["questions"]]
-    return {"prompt": (int(all(met)), 1), "instruction": (sum(met), len(met))}
+    verdicts = [mark.met for mark in score.marks["questions"]]
+    return {metric: (sum(found), len(found)) for metric, found in events(verdicts).items()}
 
 
-def _reference_ballots(replies: Sequence[object]) -> list[list[object]]:
-    """Return the replies that are Python lists of the greatest length; none when that length is 0."""
-    lists = [entries for entries in map(literal_list, replies) if entries]
-    longest = max(map(len, lists), default=0)
-    return [entries for entries in lists if len(entries) == longest]
-
-
-def _fixed_ballots(replies: Sequence[object], questions: list[str] | None) -> list[tuple[bool, ...]]:
-    """Return the readable replies that have one verdict per question."""
-    read = [verdicts for verdicts in map(read_open_reply, replies) if verdicts is not None]
-    length = _shared_length(read) if questions is None else len(questions)
-    return [verdicts for verdicts in read if len(verdicts) == length]
-
-
-def _shared_length(read: Sequence[tuple[bool, ...]]) -> int | None:
-    """Return the length that more than half of the readable replies have, or None."""
-    for length, times in Counter(map(len, read)).items():
-        if 2 * times > len(read):
-            return length
-    return None
+def events(verdicts: Sequence[bool]) -> dict[str, tuple[bool, ...]]:
+    """Return what each metric counts of one item: the item as a whole, and its questions."""
+    return {"prompt": (all(verdicts),), "instruction": tuple(verdicts)}
 
 
 def _marks(majorities: Sequence[votes.Majority], questions: list[str] | None) -> tuple[Mark, ...]:
@@ -99,9 +113,3 @@ def _marks(majorities: Sequence[votes.Majority], questions: list[str] | None) ->
         )
         for position, outcome in enumerate(majorities)
     )
-
-
-def _unscored(item_id: ItemId, reason: str, questions: list[str] | None, invalid: int = 0) -> Score:
-    """Return the score of an item without marks."""
-    expected = None if questions is None else len(questions)
-    return Score(id=item_id, marks={}, unscored=reason, expected=expected, invalid_votes=invalid)

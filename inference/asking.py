@@ -54,6 +54,7 @@ class Asking:
         self._first: ItemId | None = None
         self._failures_in_a_row = 0
         self._cut_answers = 0
+        self._heard_as_nothing = 0
         self._cut_clips = 0
 
     async def check(self) -> None:
@@ -113,6 +114,7 @@ class Asking:
             ModelError: too many items in a row failed in the model.
         """
         file.append(item, response)
+        self._heard_as_nothing += (response.extra or {}).get("asr_transcript") == ""
         if response.text is not None:
             self._failures_in_a_row = 0
             self._cut_answers += (response.extra or {}).get("finish_reason") == "length"
@@ -131,6 +133,8 @@ class Asking:
             self._say(f"{count} audio paths led nowhere and were matched by their end under {root}")
         if self._cut_clips:
             self._say(f"{self._cut_clips} recordings were cut to {self._limit:g} s, the model's limit")
+        if self._heard_as_nothing:
+            self._say(f"{self._heard_as_nothing} recordings were heard as nothing: their transcripts are empty")
         if self._cut_answers:
             self._say(f"{self._cut_answers} answers were cut at {self._options.sampling.max_tokens} tokens")
 

@@ -1,8 +1,8 @@
-"""The one client for OpenAI-compatible chat servers: parameters, retries, limits. Speech models and graders share it.
+"""The one client for OpenAI-compatible servers: parameters, retries, limits. Whoever asks a server shares it.
 
 tenacity is the only retry: the openai package's own ones are off. What passes (connection lost, 408, 409, 429, 5xx, a
-torn or foreign body) is tried again, with the server's Retry-After where it gives one; what cannot pass ends the item
-(400, 422) or the run (no access, no such model, server gone).
+torn or foreign body) is tried again, with the server's Retry-After where it gives one, and holds no place in flight
+while it waits; what cannot pass ends the item (400, 422) or the run (no access, no such model, server gone).
 """
 
 from __future__ import annotations
@@ -14,21 +14,28 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2 as httpx  # the fork that the openai package rides on
 import tenacity
 
 from data.errors import ModelError, ToolkitError, UsageError, printable
+from inference.support import Support
+from inference.throttle import Throttle
 
 ATTEMPTS = 6
+MORE_WHEN_LIMITED = 4  # times the attempts: a 429 says that the request is good and only early
+PATIENCE = 300.0  # seconds of waiting for a server that has answered and is gone
+LONGEST_WAIT_WHEN_GONE = 10.0  # seconds between two looks whether it is back
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is asked again earlier
 PASSING_STATUS = frozenset({408, 409, 425, 429})
+NOT_IMPLEMENTED = 501  # what llama.cpp's server says of a recording for a model that hears nothing
 # Key, account, model or address are wrong; after a first success some of these concern the single request only.
 NO_ACCESS_STATUS = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405})
 ALWAYS_NO_ACCESS_STATUS = frozenset({401, 402})
 # A proxy named in the environment cannot reach the loopback interface of this machine.
 WITHOUT_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class ChatReply:
         completion_tokens: tokens of all choices together.
         reasoning: what was thought aloud before each choice, where the server keeps it apart; empty where no choice
             has any.
+        cached_tokens: the part of prompt_tokens that the server had in its cache.
     """
 
     texts: tuple[str | None, ...]
@@ -70,6 +78,7 @@ class ChatReply:
     prompt_tokens: int
     completion_tokens: int
     reasoning: tuple[str | None, ...] = ()
+    cached_tokens: int = 0
 
 
 class ChatError(Exception):  # not in the error tree: it never ends a run, it becomes the item's `error`
@@ -83,10 +92,13 @@ class ChatError(Exception):  # not in the error tree: it never ends a run, it be
 class _Passing(Exception):
     """A failure worth another attempt."""
 
-    def __init__(self, reason: str, *, wait: float | None = None, unreachable: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, wait: float | None = None, unreachable: bool = False, limited: bool = False
+    ) -> None:
         super().__init__(reason)
         self.wait = wait
         self.unreachable = unreachable
+        self.limited = limited
 
 
 class ChatClient:
@@ -103,9 +115,12 @@ class ChatClient:
         attempts: int = ATTEMPTS,
         unavailable: type[ToolkitError] = ModelError,
         unreachable: type[ToolkitError] | None = None,
+        patience: float = PATIENCE,
+        throttle: Throttle | None = None,
+        support: Support | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Connect lazily: nothing is sent before the first `complete`.
+        """Connect lazily: nothing is sent before the first request.
 
         Args:
             base_url: the server's address up to and including `/v1`.
@@ -116,6 +131,9 @@ class ChatClient:
             attempts: how often a passing failure is tried in all.
             unavailable: the error that ends the run when the server cannot be used.
             unreachable: the error when no connection comes about (default: the same).
+            patience: seconds of waiting, for one request, for a server that has answered before and is gone.
+            throttle: gives out places in flight; None leaves their number to the caller.
+            support: what the server is known not to take; it learns more from refusals. None takes none as final.
             sleep: waits between attempts; tests hand in their own.
 
         Raises:
@@ -133,6 +151,9 @@ class ChatClient:
         self._timeout = timeout
         self._unavailable = unavailable
         self._unreachable = unreachable or unavailable
+        self._patience = patience
+        self._throttle = throttle
+        self._support = support
         self._sleep = sleep
         self._has_answered = False
         self._openai = openai
@@ -156,6 +177,7 @@ class ChatClient:
         n: int = 1,
         extra: Mapping[str, Any] | None = None,
         stream: bool = False,
+        tokens: int = 0,
     ) -> ChatReply:
         """Ask once, trying again while the failure is a passing one.
 
@@ -165,11 +187,26 @@ class ChatClient:
             n: wanted number of choices.
             extra: further fields of the request body (`response_format`, `repeat_penalty`, ...).
             stream: let the answer come in pieces, for servers that answer only so; it is returned whole all the same.
+            tokens: about how many tokens the request and its reply have together, for a limit of tokens a minute.
 
         Raises:
             ChatError: this request cannot be answered.
             ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
         """
+        body = self.body(messages, sampling, n=n, extra=extra)
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return await self.patiently(lambda: self._completed(body), "chat completion", tokens)
+
+    def body(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        sampling: Sampling,
+        *,
+        n: int = 1,
+        extra: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return a request's body as it is wanted, before anything that the server refuses is taken out."""
         body: dict[str, Any] = {
             "model": self.model,
             "messages": list(messages),
@@ -181,48 +218,130 @@ class ChatClient:
             body["seed"] = sampling.seed
         if n != 1:
             body["n"] = n
-        if stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        try:
-            async for attempt in tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type(_Passing),
-                stop=tenacity.stop_after_attempt(self._attempts),
-                wait=_wait,
-                sleep=self._sleep,
-                reraise=True,
-            ):
-                with attempt:
-                    return await self._once(body, extra)
-        except _Passing as failure:
-            if failure.unreachable:
-                raise self._unreachable(
-                    f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
-                ) from None
-            raise ChatError(f"{failure} (tried {self._attempts} times)", permanent=False) from None
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return {**body, **(extra or {})}
+
+    async def transcribe(self, audio: bytes, audio_format: str, *, language: str | None = None) -> str:
+        """Return what is said in a recording, trying again while the failure is a passing one.
+
+        Args:
+            audio: an audio file's content.
+            audio_format: its format, as files of it end (`wav`, `flac`).
+            language: what is spoken, by its ISO 639-1 code; None lets the server tell.
+
+        Raises:
+            ChatError: this recording cannot be transcribed.
+            ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
+        """
+        form: dict[str, Any] = {
+            "file": (f"clip.{audio_format}", audio, f"audio/{audio_format}"),
+            "model": self.model,
+            "response_format": "json",  # the only one that every model of OpenAI's has
+            "temperature": 0.0,
+        }
+        if language is not None:
+            form["language"] = language
+        return await self.patiently(lambda: self._transcribed(form), "transcription")
+
+    @property
+    def sdk(self) -> Any:
+        """Return the openai package's client, for what is no chat; ask it within `patiently`."""
+        return self._client
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
 
-    async def _once(self, body: dict[str, Any], extra: Mapping[str, Any] | None) -> ChatReply:
+    async def _completed(self, wanted: dict[str, Any]) -> ChatReply:
+        while True:
+            support = self._support
+            body = support.fitted(wanted) if support else wanted
+            # What the package need not know stands beside its own arguments: it would refuse other servers' fields.
+            named = {name: body[name] for name in ("model", "messages", "stream") if name in body}
+            others = {name: value for name, value in body.items() if name not in named}
+            try:
+                raw = await self._client.chat.completions.with_raw_response.create(**named, extra_body=others)
+            except self._openai.APIStatusError as error:
+                may_differ = error.status_code in (400, 422)
+                if (
+                    support is not None
+                    and may_differ
+                    and support.learn(wanted, body, error.param, _said(error.response))
+                ):
+                    continue
+                raise
+            self._note(raw.headers, refused=False)
+            return reply_of(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
+
+    async def _transcribed(self, form: dict[str, Any]) -> str:
+        raw = await self._client.audio.transcriptions.with_raw_response.create(**form)
+        return _transcript(raw.headers.get("content-type", ""), raw.content)
+
+    async def patiently(self, ask: Callable[[], Awaitable[Reply]], wanted: str, tokens: int = 0) -> Reply:
+        """Ask until there is a reply, a failure that does not pass, or no attempt left.
+
+        Args:
+            ask: one attempt; it may raise what the openai package raises.
+            wanted: what the reply should be, in words.
+            tokens: about how many tokens that costs, for a limit of tokens a minute.
+
+        Raises:
+            ChatError: this request cannot be answered.
+            ToolkitError: (of the classes given as `unavailable` and `unreachable`) the server cannot be used at all.
+        """
         try:
-            raw = await self._client.chat.completions.with_raw_response.create(**body, extra_body=extra)
-            reply = _reply(await self._streamed(raw.http_response) if "stream" in body else json.loads(raw.content))
+            async for attempt in tenacity.AsyncRetrying(
+                retry=tenacity.retry_if_exception_type(_Passing),
+                stop=self._gives_up,
+                wait=_wait,
+                sleep=self._sleep,
+                reraise=True,
+            ):
+                with attempt:
+                    if self._throttle is None:
+                        return await self._once(ask, wanted)
+                    async with self._throttle.place(tokens):
+                        return await self._once(ask, wanted)
+        except _Passing as failure:
+            if failure.unreachable:
+                raise self._unreachable(
+                    f"{self._clean(self.base_url)} does not answer ({failure}); is the server running?"
+                ) from None
+            tried = attempt.retry_state.attempt_number
+            raise ChatError(f"{failure} (tried {tried} times)", permanent=False) from None
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _gives_up(self, state: tenacity.RetryCallState) -> bool:
+        failure = state.outcome.exception() if state.outcome else None
+        if isinstance(failure, _Passing) and failure.unreachable and self._has_answered:
+            return state.idle_for >= self._patience
+        limited = isinstance(failure, _Passing) and failure.limited
+        return state.attempt_number >= self._attempts * (MORE_WHEN_LIMITED if limited else 1)
+
+    async def _once(self, ask: Callable[[], Awaitable[Reply]], wanted: str) -> Reply:
+        try:
+            reply = await ask()
         except self._openai.APITimeoutError as error:
             unreachable = isinstance(error.__cause__, httpx.ConnectTimeout)
-            raise _Passing("the server did not answer in time", unreachable=unreachable) from None
+            # Whoever has waited that long need not wait longer before the next attempt.
+            wait = None if unreachable else 0.0
+            raise _Passing("the server did not answer in time", wait=wait, unreachable=unreachable) from None
         except self._openai.APIConnectionError as error:
             # Whoever hangs up in the middle of an answer is there: that is the item's failure, not the run's.
             unreachable = isinstance(error.__cause__, httpx.ConnectError)
             reason = self._clean(f"connection failed: {error.__cause__ or error}")
             raise _Passing(reason, unreachable=unreachable) from None
         except self._openai.APIStatusError as error:
-            raise self._failed(error.status_code, _said(error.response), error.response.headers, error.code) from None
+            headers = error.response.headers
+            self._note(headers, refused=error.status_code == 429)
+            raise self._failed(error.status_code, _said(error.response), headers, error.code) from None
         except (*NO_COMPLETION, httpx.HTTPError) as error:
-            raise _Passing(self._clean(f"the body is no chat completion ({type(error).__name__})")) from None
+            raise _Passing(self._clean(f"the body is no {wanted} ({type(error).__name__})")) from None
         self._has_answered = True
         return reply
+
+    def _note(self, headers: Mapping[str, str], *, refused: bool) -> None:
+        if self._throttle is not None:
+            self._throttle.answered(headers, refused=refused)
 
     async def _streamed(self, response: httpx.Response) -> dict[str, Any]:
         """Read a stream to its end; return the completion that it would have been in one piece."""
@@ -253,8 +372,8 @@ class ChatClient:
         reason = self._clean(f"HTTP {status}: {message}")
         if code == "insufficient_quota":
             return self._unavailable(f"{self._clean(self.base_url)}: the account's quota is used up ({reason})")
-        if status in PASSING_STATUS or status >= 500:
-            return _Passing(reason, wait=retry_after(headers))
+        if status in PASSING_STATUS or (status >= 500 and status != NOT_IMPLEMENTED):
+            return _Passing(reason, wait=retry_after(headers), limited=status == 429)
         if status in ALWAYS_NO_ACCESS_STATUS or (status in NO_ACCESS_STATUS and not self._has_answered):
             return self._unavailable(
                 f"{self._clean(self.base_url)} refuses model '{self.model}' ({reason}); check the model's name, the "
@@ -327,11 +446,14 @@ _growing_wait = tenacity.wait_exponential_jitter(initial=1, max=30, jitter=1)
 
 def _wait(state: tenacity.RetryCallState) -> float:
     failure = state.outcome.exception() if state.outcome else None
-    asked = failure.wait if isinstance(failure, _Passing) else None
-    return _growing_wait(state) if asked is None else asked
+    if not isinstance(failure, _Passing) or failure.wait is None:
+        growing = _growing_wait(state)
+        gone = isinstance(failure, _Passing) and failure.unreachable
+        return min(growing, LONGEST_WAIT_WHEN_GONE) if gone else growing
+    return failure.wait
 
 
-# What reading a body raises that is no chat completion.
+# What reading a body raises that is not what was asked for.
 NO_COMPLETION = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -339,7 +461,7 @@ def _name(value: object) -> str | None:
     return printable(value) if isinstance(value, str) else None
 
 
-def _reply(body: dict[str, Any]) -> ChatReply:
+def reply_of(body: Mapping[str, Any]) -> ChatReply:
     """Read a chat completion; anything else raises one of NO_COMPLETION."""
     choices = sorted(body["choices"], key=lambda choice: choice.get("index", 0))
     if not choices:
@@ -357,7 +479,18 @@ def _reply(body: dict[str, Any]) -> ChatReply:
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
         reasoning=reasoning if any(reasoning) else (),
+        cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
     )
+
+
+def _transcript(content_type: str, content: bytes) -> str:
+    """Read a transcription, JSON or plain text; anything else raises one of NO_COMPLETION."""
+    if content_type.startswith("text/plain"):
+        return content.decode()
+    text = json.loads(content)["text"]
+    if not isinstance(text, str):
+        raise TypeError("the transcript is no text")
+    return text
 
 
 def _reasoning(message: Mapping[str, Any]) -> str | None:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data import dataset
+from data import dataset, hub
 from data.errors import UsageError, guarded
 from data.flags import FlagParser, assignment, fraction, not_negative, positive, share
 from data.suites import language, suite_named
-from inference import models, run
+from inference import asr, models, run
 from inference.chat import Sampling
-from inference.options import Options
+from inference.options import Options, RayOptions
 from inference.progress import Progress, say
 from prompts import templates
 
@@ -76,22 +76,27 @@ def _options(arguments: argparse.Namespace) -> Options:
         models.Choice(
             model=arguments.model,
             backend=arguments.backend,
-            base_urls=tuple(url.strip() for url in (arguments.base_url or "").split(",") if url.strip()),
+            base_urls=_addresses(arguments.base_url),
             api_key_env=arguments.api_key_env,
             asr=arguments.asr,
+            asr_language=arguments.asr_language,
+            asr_base_urls=_addresses(arguments.asr_base_url),
+            asr_api_key_env=arguments.asr_api_key_env,
             llm=arguments.llm,
             modality=arguments.modality,
             engine=dict(arguments.engine_args or ()),
             trust_remote_code=arguments.trust_remote_code,
         )
     )
-    data = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
-    run_name = arguments.run_name or run.default_run_name(name, data, arguments.modality)
+    suite = suite_named(arguments.subset) if arguments.subset else None
+    data = hub.located(arguments.dataset, suite) if arguments.dataset else dataset.SAMPLE
+    named = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
+    run_name = arguments.run_name or run.default_run_name(name, named, arguments.modality)
     if run_name in (".", "..") or "/" in run_name:
         raise UsageError(f"--run_name '{run_name}' is no folder name")
     return Options(
         dataset=data,
-        suite=suite_named(arguments.subset) if arguments.subset else None,
+        suite=suite,
         variant=arguments.variant,
         lang=language(arguments.lang) if arguments.lang else None,
         limit=arguments.limit,
@@ -105,12 +110,30 @@ def _options(arguments: argparse.Namespace) -> Options:
         modality=arguments.modality,
         long_audio=arguments.long_audio,
         max_failures=arguments.max_failures,
+        ray=_ray(arguments),
         preflight=not arguments.skip_preflight,
         shard=arguments.shard,
         overwrite=arguments.overwrite,
         dry_run=arguments.dry_run,
         allow_outside_audio=arguments.allow_outside_audio,
     )
+
+
+def _addresses(urls: str | None) -> tuple[str, ...]:
+    return tuple(url.strip() for url in (urls or "").split(",") if url.strip())
+
+
+def _ray(arguments: argparse.Namespace) -> RayOptions | None:
+    resources = dict(arguments.ray_resources or ())
+    if arguments.engine != "ray":
+        for flag in ("ray_address", "ray_replicas", "ray_resources"):
+            if getattr(arguments, flag) is not None:
+                raise UsageError(f"--{flag} needs --engine ray")
+        return None
+    for name, amount in resources.items():
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
+            raise UsageError(f"--ray_resources {name}: {amount} is no amount; expected, say, GPU=1 or CPU=4")
+    return RayOptions(arguments.ray_address, arguments.ray_replicas, resources)
 
 
 def _sampling(arguments: argparse.Namespace, model: Mapping[str, Any]) -> Sampling:
@@ -133,10 +156,13 @@ def _parser() -> argparse.ArgumentParser:
         "come; the same command again continues where it stopped.",
     )
     data = parser.add_argument_group("what is asked")
-    data.add_argument("--dataset", help="folder in the benchmark's layout, or one JSONL file (default: the sample)")
+    data.add_argument(
+        "--dataset",
+        help="folder in the benchmark's layout, one JSONL file, or speechinstructbench (default: the sample)",
+    )
     data.add_argument("--subset", help="only close, open or adjust")
     data.add_argument("--variant", help="only this variant: standard, background, accent, ...")
-    data.add_argument("--lang", help="only en or zh (cn)")
+    data.add_argument("--lang", help="only one language: en, zh (cn) or another two-letter code")
     data.add_argument("--limit", type=positive, metavar="N", help="only the first N items of each file")
     data.add_argument("--allow_outside_audio", action="store_true", help="follow audio paths out of the data set")
     model = parser.add_argument_group("who is asked, and how")
@@ -145,7 +171,10 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--backend", help="vllm, transformers, openai, cascade, or module:Class (default: the model's)")
     model.add_argument("--base_url", metavar="URLS", help="OpenAI-compatible servers, comma-separated, each with /v1")
     model.add_argument("--api_key_env", metavar="NAME", help="variable that holds their key (default: OPENAI_API_KEY)")
-    model.add_argument("--asr", help="recogniser of a cascade: embedded, or faster-whisper:SIZE_OR_FOLDER")
+    model.add_argument("--asr", help=f"recogniser of a cascade: {asr.KNOWN}")
+    model.add_argument("--asr_language", metavar="CODE", help="what is spoken: en, zh, ... (default: it finds out)")
+    model.add_argument("--asr_base_url", metavar="URLS", help="servers of --asr openai:MODEL (default: OpenAI's own)")
+    model.add_argument("--asr_api_key_env", metavar="NAME", help="variable with their key (default: OPENAI_API_KEY)")
     model.add_argument("--llm", help="text model of a cascade")
     model.add_argument(
         "--modality", choices=MODALITIES, default="audio", help="the controls: the prompt as text, or what --asr heard"
@@ -159,9 +188,22 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--max_tokens", type=positive, help=f"longest answer, in tokens {usual['max_tokens']}")
     model.add_argument("--seed", type=int, help=f"sent to models that take one {usual['seed']}")
     model.add_argument("--system_prompt", metavar="FILE", help="text of the system line, or none (default: ours)")
-    model.add_argument("--concurrency", type=positive, metavar="N", help="items in flight (default: the model's)")
+    model.add_argument(
+        "--concurrency", type=positive, metavar="N", help="items in flight, on Ray a replica (default: the model's)"
+    )
     model.add_argument("--max_failures", type=positive, default=20, metavar="N", help="failures in a row that end it")
     model.add_argument("--skip_preflight", action="store_true", help="do not ask known recordings first")
+    where = parser.add_argument_group("where the model runs, if not in this process")
+    where.add_argument("--engine", choices=("ray",), help="the same back end in replicas on a Ray cluster, one a GPU")
+    where.add_argument(
+        "--ray_address", metavar="ADDRESS", help="auto, local (a new one) or HOST:PORT (default: auto, else local)"
+    )
+    where.add_argument(
+        "--ray_replicas", type=positive, metavar="N", help="replicas (default: one a GPU, or one a node)"
+    )
+    where.add_argument(
+        "--ray_resources", nargs="+", type=assignment, metavar="NAME=AMOUNT", help="of each (default: CPU=1 GPU=1)"
+    )
     out = parser.add_argument_group("where it goes")
     out.add_argument("--shard", type=share, metavar="I/N", help="only every N-th item, from the I-th: for job arrays")
     out.add_argument("--output_dir", default="results", help="folder of all runs")

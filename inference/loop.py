@@ -39,10 +39,19 @@ async def ask_all(
             done(await ask(item))
             await asyncio.sleep(0)  # a stretch that fails without waiting must not keep Ctrl-C out
 
+    await together(work() for _ in range(concurrency))
+
+
+async def together(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines side by side to their ends.
+
+    Raises:
+        ToolkitError: the first that one of them raised; the others are cancelled.
+    """
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(work())
+            for coroutine in coroutines:
+                group.create_task(coroutine)
     except BaseExceptionGroup as failures:
         said, _ = failures.split(ToolkitError)
         raise _first(said or failures) from None

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from data import dataset, jsonl
+from data import dataset, hub, jsonl
 from data.errors import UsageError
 from data.manifest import NAME, read
 from inference.chat import without_credentials
@@ -63,16 +64,40 @@ class Manifest:
                     f"{options.folder} holds answers made with another {field.replace('_', ' ')}; "
                     "choose another --run_name, or --overwrite to start anew"
                 )
+        self._earlier_revisions: Mapping[str, str] = earlier.get("revisions", {})
         self._seconds_before = float(earlier.get("duration_seconds", 0.0))
         self.first_prompt: dict[str, Any] | None = earlier.get("first_prompt")
+        self._engine: Mapping[str, Any] | None = earlier.get("engine")
         self._fields |= {
             "data": {
                 "root": str(sources[0].root.resolve()),
                 "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
+                **_provenance(sources[0].root),
             },
-            "packages": _package_versions(),
+            "packages": package_versions(),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def note_revisions(self, revisions: Mapping[str, str]) -> None:
+        """Keep the hub's commits of the weights that were loaded.
+
+        Raises:
+            UsageError: the answers that are there were made with other weights of the same name.
+        """
+        for name, revision in revisions.items():
+            earlier = self._earlier_revisions.get(name, revision)
+            if earlier != revision:
+                raise UsageError(
+                    f"{self.path.parent} holds answers made with revision {earlier[:12]} of the {name}, not with "
+                    f"{revision[:12]}; choose another --run_name, or --overwrite to start anew"
+                )
+        if revisions or self._earlier_revisions:
+            self._fields["revisions"] = {**self._earlier_revisions, **revisions}
+
+    def note_engine(self, engine: Mapping[str, Any], packages: Mapping[str, str]) -> None:
+        """Keep where the model runs, and on which packages, when that is not this process."""
+        self._engine = engine
+        self._fields["packages"] = dict(packages)
 
     def write(self, status: str, counts: Mapping[str, int] | None = None) -> None:
         """Write the file anew.
@@ -82,6 +107,8 @@ class Manifest:
         """
         seconds = self._seconds_before + time.monotonic() - self._began
         fields = {**self._fields, "status": status, "duration_seconds": round(seconds, 1)}
+        if self._engine is not None:
+            fields["engine"] = self._engine
         if self.first_prompt is not None:
             fields["first_prompt"] = self.first_prompt
         if counts is not None:
@@ -105,7 +132,14 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _package_versions() -> dict[str, str]:
+def _provenance(root: Path) -> dict[str, Any]:
+    """Return what is noted about a benchmark from the hub: its pinned revision and its licence."""
+    source = hub.provenance(root)
+    return {"source": source} if source else {}
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the installed packages that answers may depend on."""
     versions = {}
     for package in PACKAGES:
         try:

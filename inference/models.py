@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UsageError
+from inference import asr
 
 MODELS_FILE = Path(__file__).parent / "models.toml"
 DEFAULT_MODEL = "embedded"
@@ -26,6 +27,9 @@ class Choice:
         base_urls: servers that have the model.
         api_key_env: the variable with their key; None for the usual one.
         asr: a recogniser, for cascades and for the transcript control.
+        asr_language: what is spoken, by its ISO 639-1 code; None lets the recogniser tell.
+        asr_base_urls: servers that have the recogniser.
+        asr_api_key_env: the variable with their key; None for the usual one.
         llm: the text model of a cascade.
         modality: `audio`, `text` or `transcript`.
         engine: arguments of the engine (vllm, transformers), on top of the row's.
@@ -37,6 +41,9 @@ class Choice:
     base_urls: tuple[str, ...] = ()
     api_key_env: str | None = None
     asr: str | None = None
+    asr_language: str | None = None
+    asr_base_urls: tuple[str, ...] = ()
+    asr_api_key_env: str | None = None
     llm: str | None = None
     modality: str = "audio"
     engine: Mapping[str, Any] | None = None
@@ -54,6 +61,10 @@ def chosen(choice: Choice) -> tuple[str, Settings]:
     Raises:
         UsageError: the model is unknown and nothing tells how to reach it, or flags contradict each other.
     """
+    if (choice.asr_base_urls or choice.asr_api_key_env) and not (choice.asr or "").startswith("openai:"):
+        raise UsageError("--asr_base_url and --asr_api_key_env need --asr openai:MODEL")
+    if choice.asr_language and not choice.asr:
+        raise UsageError("--asr_language needs --asr")
     if choice.backend == "cascade":
         name, settings = _cascade(choice)
     else:
@@ -64,7 +75,7 @@ def chosen(choice: Choice) -> tuple[str, Settings]:
     if choice.modality == "transcript":
         if not choice.asr:
             raise UsageError("--modality transcript needs --asr: a recogniser that hears for the model")
-        settings = _heard_by(choice.asr, settings)
+        settings = _heard_by(choice.asr, settings, choice)
     elif choice.asr and choice.backend != "cascade":
         raise UsageError("--asr needs --backend cascade or --modality transcript")
     return name, settings
@@ -89,13 +100,28 @@ def _cascade(choice: Choice) -> tuple[str, Settings]:
     if not choice.asr or not choice.llm:
         raise UsageError("--backend cascade needs both --asr and --llm")
     llm = _with_flags(_row(choice.llm, choice, backend=None), choice)
-    return choice.model or f"cascade-{choice.asr}-{choice.llm}", _heard_by(choice.asr, llm)
+    return choice.model or f"cascade-{choice.asr}-{choice.llm}", _heard_by(choice.asr, llm, choice)
 
 
-def _heard_by(asr: str, llm: Settings) -> Settings:
-    """Return the settings of a cascade; what concerns the run as a whole is the text model's."""
-    whole: Settings = {name: llm[name] for name in ("label", "languages", "sampling", "concurrency") if name in llm}
-    return {**whole, "backend": "cascade", "asr": asr, "llm": llm}
+def _heard_by(name: str, llm: Settings, choice: Choice) -> Settings:
+    """Return the settings of a cascade; what concerns the run as a whole is the text model's.
+
+    Raises:
+        UsageError: there is no such recogniser.
+    """
+    asr.kind_and_model(name)
+    settings: Settings = {name: llm[name] for name in ("label", "languages", "sampling", "concurrency") if name in llm}
+    settings |= {"backend": "cascade", "asr": name}
+    if choice.asr_language:
+        settings["asr_language"] = choice.asr_language
+    if choice.asr_base_urls:
+        settings["asr_base_url"] = list(choice.asr_base_urls)
+    if choice.asr_api_key_env:
+        settings["asr_api_key_env"] = choice.asr_api_key_env
+    if choice.trust_remote_code:
+        settings["trust_remote_code"] = True
+    # Of a model that is a cascade itself, only the half that answers is wanted.
+    return {**settings, "llm": llm["llm"] if llm["backend"] == "cascade" else llm}
 
 
 def _row(name: str, choice: Choice, *, backend: str | None = "") -> Settings:

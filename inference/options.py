@@ -13,6 +13,22 @@ from prompts.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
+class RayOptions:
+    """How a model is spread over a Ray cluster.
+
+    Attributes:
+        address: of an existing cluster, `auto` for that of this machine, `local` for a new one; None for `auto` where
+            there is one, else `local`.
+        replicas: how many; None for one a GPU, or one a node where the model runs on the CPU.
+        resources: what each of them needs, by Ray's names (CPU, GPU, ...), where the usual does not fit.
+    """
+
+    address: str | None = None
+    replicas: int | None = None
+    resources: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a run of inference is asked to do.
 
@@ -20,7 +36,7 @@ class Options:
         dataset: a folder in the hub's layout, or one JSONL file.
         suite: only this subset.
         variant: only this spoken variant.
-        lang: only this language, `en` or `zh`.
+        lang: only this language (`en`, `zh`, ...).
         limit: at most so many items of each file.
         model_name: the model's name, as typed.
         model: its settings: the row of models.toml with what the command line changes in it.
@@ -28,10 +44,11 @@ class Options:
         run_name: folder of this run in it.
         sampling: how the model draws its tokens.
         system: the system line, or None.
-        concurrency: how many items are in flight at once.
+        concurrency: how many items are in flight at once; on Ray, for each replica.
         modality: `audio`; `text` gives each prompt as text (a control); `transcript` what a recogniser heard.
         long_audio: `truncate` or `error`, for recordings beyond the model's `max_audio_seconds`.
         max_failures: so many failed items in a row end the run.
+        ray: run the model in replicas on a Ray cluster; None in this process.
         preflight: ask known recordings before the first real item.
         shard: (I, N): only every N-th item, starting with the I-th (1-based), into a folder of its own.
         overwrite: drop earlier answers of this run.
@@ -54,6 +71,7 @@ class Options:
     modality: str = "audio"
     long_audio: str = "truncate"
     max_failures: int = 20
+    ray: RayOptions | None = None
     preflight: bool = False
     shard: tuple[int, int] | None = None
     overwrite: bool = False

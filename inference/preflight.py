@@ -22,7 +22,8 @@ async def check(backend: Backend, request: Request, rate: int, say: Callable[[st
         backend: the loaded model.
         request: a request of the run, whose system line and sampling are used.
         rate: the model's sampling rate in Hz.
-        say: is told when the model answers two different clips alike: it may not hear at all.
+        say: is told when a recogniser hears nothing, or the model answers two different clips alike: it may not hear at
+            all.
 
     Raises:
         ModelError: the model does not answer.
@@ -34,6 +35,8 @@ async def check(backend: Backend, request: Request, rate: int, say: Callable[[st
     first, second = [
         await _answered(backend, replace(request, clip=audio.clip(path, rate), sampling=sampling)) for path in CLIPS
     ]
+    if "" in (first.transcript, second.transcript):
+        say("warning: the recogniser heard nothing in a known recording")
     if first.text == second.text and first.prompt_tokens == second.prompt_tokens:
         say(
             "warning: two different recordings got the same answer"

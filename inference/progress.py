@@ -23,6 +23,7 @@ class Progress:
         self._done_before = done
         self._done = self._told = done
         self._failed = 0
+        self._remark = ""
         self._started = self._last_line = time.monotonic()
         self._console = Console(stderr=True, highlight=False)
         self._bar: Bar | None = None
@@ -52,14 +53,19 @@ class Progress:
         elif self._done > self._told:
             self._say_line()
 
-    def advance(self, *, failed: bool) -> None:
-        """Count one as done."""
+    def advance(self, *, failed: bool, known: bool = False) -> None:
+        """Count one as done; a known one was done before, and says nothing about the rate."""
         self._done += 1
+        self._done_before += known
         self._failed += failed
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, rate=self._rate())
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._say_line()
+
+    def remark(self, text: str) -> None:
+        """Show a short text beside the rate."""
+        self._remark = f", {text}" if text else ""
 
     def _say_line(self) -> None:
         self._last_line = time.monotonic()
@@ -71,7 +77,7 @@ class Progress:
 
     def _rate(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-9)
-        return f"{(self._done - self._done_before) / seconds:.2f}/s, {self._failed} failed"
+        return f"{(self._done - self._done_before) / seconds:.2f}/s, {self._failed} failed{self._remark}"
 
 
 def say(line: str) -> None:

@@ -16,6 +16,7 @@ from data.records import Item, Response
 from inference import loop
 from inference.asking import Asking
 from inference.backends import Backend, load_backend
+from inference.backends.ray_cluster import RayCluster
 from inference.chat import messages_of
 from inference.manifest import Manifest
 from inference.options import Options
@@ -102,7 +103,12 @@ def run(
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}
+        if options.ray is not None:
+            settings = {**asdict(options.ray), "backend": "ray", "model": settings}
         backend = load(settings) if before < total else None  # a model that is not there costs no earlier answer
+        manifest.note_revisions(getattr(backend, "revisions", {}))
+        if isinstance(backend, RayCluster):
+            manifest.note_engine(backend.engine, backend.packages)
         if backend is not None:
             for file in files:
                 file.open()
@@ -136,6 +142,7 @@ def _ask(
     manifest: Manifest,
 ) -> None:
     asking = Asking(options, files, backend, manifest, say)
+    replicas = backend.replicas if isinstance(backend, RayCluster) else 1
 
     async def main() -> None:
         try:
@@ -147,7 +154,7 @@ def _ask(
                     asking.keep(*result)
                     display.advance(failed=result[2].text is None)
 
-                await loop.ask_all(asking.ahead(), asking.ask, done, options.concurrency)
+                await loop.ask_all(asking.ahead(), asking.ask, done, options.concurrency * replicas)
         finally:
             await backend.close()
 
@@ -177,7 +184,8 @@ def _dry_run(options: Options, sources: list[dataset.DatasetFile], show: Callabl
         )
         show(f"{file.path}: {file.total} items, {file.total - file.answered} to ask")
         total += file.total - file.answered
-    show(f"in all {total} to ask of model '{options.model_name}', sampling {asdict(options.sampling)}")
+    heard = f", heard by {options.model['asr']}" if "asr" in options.model else ""
+    show(f"in all {total} to ask of model '{options.model_name}'{heard}, sampling {asdict(options.sampling)}")
     first = next(sources[0].items())
     finder = dataset.AudioFinder(sources[0].root, allow_outside=options.allow_outside_audio)
     try:

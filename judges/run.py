@@ -7,9 +7,11 @@ write it anew with the replies. In between nothing but the ledger changes, so a 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,39 +21,18 @@ from data.dataset import with_identity
 from data.errors import DataError
 from data.records import ItemId, Verdict
 from inference import loop
-from inference.chat import ChatClient, ChatError, Sampling
-from judges.ledger import Ledger, Reply, request_key
+from judges import manifest
+from judges.asking import Asked, Asking
+from judges.batch import Batching
+from judges.cost import Account
+from judges.judge import Judge
+from judges.ledger import Ledger, Reply, Usage
 from judges.tasks import Task
 from prompts.templates import Template
 
-ADDED_FIELDS = frozenset({"pred_score", "judge"})
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """A grader and how it is asked.
-
-    Attributes:
-        name: its name in tables.
-        label: a remark that stands beside the name wherever its numbers show, or None.
-        client: reaches it.
-        server: what identifies the server in the ledger; no credentials.
-        sampling: how it draws its tokens.
-        n: replies wanted per response.
-        with_schema: send the reply's JSON schema.
-        fields: further fields of every request.
-        keep_alive: what has to live as long as the judge (an embedded server).
-    """
-
-    name: str
-    label: str | None
-    client: ChatClient
-    server: str
-    sampling: Sampling
-    n: int
-    with_schema: bool = False
-    fields: Mapping[str, Any] | None = None
-    keep_alive: object = None
+ADDED_FIELDS = frozenset({"pred_score", "pred_scores", "judge", "judges"})
+# A call that waits for its next attempt holds no place in flight: others may use it meanwhile.
+RESPONSES_PER_PLACE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +44,20 @@ class Options:
         files: (source, target) pairs; the same path twice judges in place.
         prompt: the judge prompt.
         system: the grader's system line.
-        ledger: the file of replies.
-        concurrency: how many responses are judged at once.
+        ledger: the file of replies; None keeps none.
+        max_rejudge: how often a reply that cannot be read is asked for again.
+        max_cost: US dollars that this run may spend; None for no limit.
+        batch: ask through the server's Batch API.
     """
 
     task: Task
     files: tuple[tuple[Path, Path], ...]
     prompt: Template
     system: Template
-    ledger: Path
-    concurrency: int
+    ledger: Path | None
+    max_rejudge: int = 0
+    max_cost: float | None = None
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +65,14 @@ class Outcome:
     """What judging came to, in items.
 
     Attributes:
-        judged: items with a full set of replies.
-        asked: requests that were sent in this run and got all their replies; several items may share one.
-        empty: of these, empty responses judged NO without a call.
+        judged: items with a full set of replies from every grader.
+        asked: responses that got all their replies in this run, over all graders; several items may share one.
+        empty: empty responses, judged NO without a call.
         unanswered: items without a response, which nobody can judge.
-        failed: items whose replies are not complete, with the last reason.
-        reason: one failed item's reason, or None.
+        failed: items whose replies are not complete.
+        unreadable: replies that cannot be read, however often they were asked for.
+        reason: why one item failed, or None.
+        account: what the run spent.
     """
 
     judged: int
@@ -93,55 +80,88 @@ class Outcome:
     empty: int
     unanswered: int
     failed: int
+    unreadable: int
     reason: str | None
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would ask one grader.
+
+    Attributes:
+        judge: the grader's name.
+        calls: responses to ask about.
+        known: responses whose replies are there.
+        prompt_tokens: about how many tokens these calls' requests have.
+        reply_tokens: and their replies.
+        dollars: about what that costs; None where no price is known.
+    """
+
+    judge: str
+    calls: int
+    known: int
+    prompt_tokens: int
+    reply_tokens: int
+    dollars: float | None
 
 
 class Progress(Protocol):
     """What the run tells while it works."""
 
-    def advance(self, *, failed: bool) -> None:
-        """Count one item as done."""
+    def advance(self, *, failed: bool, known: bool = False) -> None:
+        """Count one response as done; a known one was done before."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One response to be judged: its conversation, the ledger's key, and the line it stands on."""
-
-    id: ItemId
-    messages: list[dict[str, str]]
-    extra: dict[str, Any]
-    key: str
-    fields: Mapping[str, Any]
+    def remark(self, text: str) -> None:
+        """Show a short text beside the rate."""
+        ...
 
 
 def run(
     options: Options,
-    judge: Callable[[], Judge],
+    judges: Callable[[], list[Judge]],
     *,
-    progress: Callable[[int, int], AbstractContextManager[Progress]],
+    progress: Callable[[int], AbstractContextManager[Progress]],
+    say: Callable[[str], None],
 ) -> Outcome:
     """Judge every response that has no full set of replies yet, and write the files anew.
 
     Args:
         options: what to do.
-        judge: makes the grader; called once every file has proved readable.
-        progress: makes a progress display from the total and what was done before.
+        judges: makes the graders; called once every file has proved readable. The first one's replies are `pred_score`.
+        progress: makes a progress display from the number of responses, once a grader.
+        say: writes a line of talk.
 
     Raises:
         DataError: a file is broken or cannot be written.
-        JudgeUnavailable: the grader cannot be used; replies received so far are in the ledger.
+        JudgeUnavailable: a grader cannot be used; replies received so far are in the ledger.
     """
-    for source, _ in options.files:
-        _check_source(options.task, source)
+    total = sum(_check_source(options.task, source) for source, _ in options.files)
     with ExitStack() as stack:
         for target in sorted({target for _, target in options.files}):
             _check_target(target)
             stack.enter_context(jsonl.only_process(target))
-        grader = judge()
+        graders = judges()
         ledger = Ledger(options.ledger)
         stack.callback(ledger.close)
-        return _Run(options, grader, ledger).finish(progress)
+        work = _Run(options, graders, ledger)
+        loop.run(work.batched(say) if options.batch else work.ask(lambda: progress(total * len(graders))))
+        return work.written()
+
+
+def plan(options: Options, judges: Callable[[], list[Judge]]) -> list[Plan]:
+    """Return what a run would ask each grader; nothing is sent, nothing is written.
+
+    Raises:
+        DataError: a file is broken.
+    """
+    for source, _ in options.files:
+        _check_source(options.task, source)
+    there = options.ledger is not None and options.ledger.exists()
+    with closing(Ledger(options.ledger if there else None)) as ledger:
+        work = _Run(options, judges(), ledger)
+        return [work.planned(asking) for asking in work.askings]
 
 
 def _check_target(target: Path) -> None:
@@ -156,165 +176,224 @@ def _check_target(target: Path) -> None:
         raise DataError("cannot be written: it is write-protected; name another --output_file", path=target)
 
 
-def _check_source(task: Task, path: Path) -> None:
-    """Read a file whole before anything is asked.
+def _check_source(task: Task, path: Path) -> int:
+    """Read a file whole before anything is asked; return how many responses there are to judge.
 
     Raises:
         DataError: a line cannot be judged, or inference has not run.
     """
     has_responses = False
+    count = 0
     for _, line in with_identity(path, jsonl.read(path)):
         task.check(line.fields, path, line.number)
         has_responses |= "response" in line.fields
+        count += _has_answer(line.fields)
     if not has_responses:
         raise DataError("missing on every line; run inference.py first", path=path, field="response")
+    return count
+
+
+def _has_answer(fields: Mapping[str, Any]) -> bool:
+    return bool((fields.get("response") or "").strip())
 
 
 class _Run:
-    def __init__(self, options: Options, judge: Judge, ledger: Ledger) -> None:
+    """One run's graders and what they are asked."""
+
+    def __init__(self, options: Options, judges: list[Judge], ledger: Ledger) -> None:
         self._options = options
-        self._judge = judge
         self._ledger = ledger
-        self._asked = 0
-        self._reasons: dict[str, str] = {}  # ledger key -> why its replies are not complete
+        self._account = Account(options.max_cost)
+        self.askings = [
+            Asking(
+                judge,
+                options.task,
+                options.system,
+                options.prompt,
+                ledger,
+                self._account,
+                max_rejudge=options.max_rejudge,
+            )
+            for judge in judges
+        ]
 
-    def finish(self, progress: Callable[[int, int], AbstractContextManager[Progress]]) -> Outcome:
-        waiting: dict[str, bool] = {}  # by request: several items may have the same
-        for asked in self._to_judge():
-            if asked.key not in waiting:
-                waiting[asked.key] = None in self._known_replies(asked)
+    async def ask(self, progress: Callable[[], AbstractContextManager[Progress]]) -> None:
+        """Ask every grader for what is missing, all graders side by side."""
+        try:
+            with progress() as display:
+                await loop.together(self._ask_one(asking, display) for asking in self.askings)
+        finally:
+            for asking in self.askings:
+                await asking.judge.client.close()
 
-        def open_requests() -> Iterator[_Asked]:
-            for asked in self._to_judge():
-                if waiting[asked.key]:
-                    waiting[asked.key] = False
-                    yield asked
+    async def batched(self, say: Callable[[str], None]) -> None:
+        """Ask every grader for what is missing through batches, all graders side by side."""
+        try:
+            batchings = [(Batching(asking, self._ledger, self._account, say), asking) for asking in self.askings]
+            await loop.together(batching.ask(partial(self._responses, asking)) for batching, asking in batchings)
+        finally:
+            for asking in self.askings:
+                await asking.judge.client.close()
 
-        done = sum(not is_open for is_open in waiting.values())
+    def planned(self, asking: Asking) -> Plan:
+        """Return what one grader would be asked."""
+        calls, known, expected = 0, 0, Usage()
+        for asked in self._responses(asking):
+            if asking.missing(asked):
+                calls += 1
+                usage = asking.expected(asked, asking.judge.n, batched=self._options.batch)
+                prompt, completion = expected.prompt + usage.prompt, expected.completion + usage.completion
+                expected = Usage(prompt, completion, batched=usage.batched)
+            else:
+                known += 1
+        price = asking.judge.price
+        dollars = price.dollars(expected) if price else None
+        return Plan(asking.judge.name, calls, known, expected.prompt, expected.completion, dollars)
 
-        async def main() -> None:
-            try:
-                with progress(len(waiting), done) as display:
-                    await loop.ask_all(
-                        open_requests(),
-                        self._ask,
-                        lambda complete: display.advance(failed=not complete),
-                        self._options.concurrency,
-                    )
-            finally:
-                await self._judge.client.close()
-
-        loop.run(main())
-        counts = {"judged": 0, "empty": 0, "unanswered": 0, "failed": 0}
+    def written(self) -> Outcome:
+        """Write the files anew, each with its manifest; return what the run came to."""
+        total: Counter[str] = Counter()
         for source, target in self._options.files:
+            counts: Counter[str] = Counter()
+            tallies = [manifest.Tally(asking) for asking in self.askings]
             bom = [jsonl.BYTE_ORDER_MARK] if jsonl.starts_with_byte_order_mark(source) else []
-            jsonl.rewrite(target, chain(bom, self._judged_lines(source, counts)))
+            jsonl.rewrite(target, chain(bom, self._judged_lines(source, counts, tallies)))
+            manifest.write(target, tallies, self._settings(), counts)
+            total += counts
         return Outcome(
-            judged=counts["judged"],
-            asked=self._asked,
-            empty=counts["empty"],
-            unanswered=counts["unanswered"],
-            failed=counts["failed"],
-            reason=next(iter(self._reasons.values()), None),
+            judged=total["judged"],
+            asked=sum(asking.asked for asking in self.askings),
+            empty=total["empty"],
+            unanswered=total["unanswered"],
+            failed=total["failed"],
+            unreadable=total["unreadable_replies"],
+            reason=next((reason for asking in self.askings for reason in asking.reasons.values()), None),
+            account=self._account,
         )
 
-    def _to_judge(self) -> Iterator[_Asked]:
-        for source, _ in self._options.files:
-            for item, line in with_identity(source, jsonl.read(source)):
-                if (line.fields.get("response") or "").strip():
-                    yield self._request(item.id, line.fields)
-
-    def _request(self, item_id: ItemId, fields: Mapping[str, Any]) -> _Asked:
-        judge, task = self._judge, self._options.task
-        messages = task.messages(self._options.system, self._options.prompt, fields)
-        extra = dict(judge.fields or {})
-        if judge.with_schema:
-            extra["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "verdicts", "strict": True, "schema": task.schema(fields)},
-            }
-        sampling = judge.sampling
-        body = {
-            "model": judge.client.model,
-            "messages": messages,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "seed": sampling.seed,
-            **extra,
+    def _settings(self) -> dict[str, Any]:
+        options = self._options
+        return {
+            "data_type": options.task.data_type,
+            "prompt_id": options.prompt.prompt_id,
+            "system_prompt_id": options.system.prompt_id,
+            "max_rejudge": options.max_rejudge,
         }
-        return _Asked(item_id, messages, extra, request_key(judge.server, body), fields)
 
-    def _known_replies(self, asked: _Asked) -> list[Reply | None]:
-        """Return what the ledger holds; a line that carries replies to this very request fills it first."""
-        n = self._judge.n
-        replies = self._ledger.replies(asked.key, n)
-        note, on_line = asked.fields.get("judge"), asked.fields.get("pred_score")
-        if (
-            None in replies
-            and isinstance(note, dict)
-            and note.get("request") == asked.key
-            and isinstance(on_line, list)
-            and all(isinstance(text, str | None) for text in on_line)
+    async def _ask_one(self, asking: Asking, display: Progress) -> None:
+        def done(complete: bool) -> None:
+            display.advance(failed=not complete)
+            display.remark(spent(self._account))
+
+        await loop.ask_all(
+            self._open(asking, display), asking.ask, done, asking.judge.concurrency * RESPONSES_PER_PLACE
+        )
+
+    def _open(self, asking: Asking, display: Progress) -> Iterator[Asked]:
+        """Yield the conversations that want replies, each once: several items may share one."""
+        for asked in self._responses(asking, repeated=lambda: display.advance(failed=False, known=True)):
+            if asking.missing(asked):
+                yield asked
+            else:
+                display.advance(failed=False, known=True)
+
+    def _responses(self, asking: Asking, repeated: Callable[[], None] = lambda: None) -> Iterator[Asked]:
+        seen: set[str] = set()
+        for source, _ in self._options.files:
+            for _, line in with_identity(source, jsonl.read(source)):
+                if not _has_answer(line.fields):
+                    continue
+                asked = asking.about(line.fields)
+                if asked.key in seen:
+                    repeated()
+                    continue
+                seen.add(asked.key)
+                self._from_line(asking, asked)
+                yield asked
+
+    def _from_line(self, asking: Asking, asked: Asked) -> None:
+        """File the replies that a line carries to this very request, where the ledger has lost them."""
+        name = asking.judge.name
+        for note, on_line in (
+            (asked.fields.get("judge"), asked.fields.get("pred_score")),
+            (_entry(asked.fields, "judges", name), _entry(asked.fields, "pred_scores", name)),
         ):
-            served = str(note.get("served") or "")
-            self._ledger.keep(asked.key, enumerate(Reply(text, served) for text in on_line))
-            replies = self._ledger.replies(asked.key, n)
-        return replies
+            if (
+                isinstance(note, dict)
+                and note.get("request") == asked.key
+                and isinstance(on_line, list)
+                and all(isinstance(text, str | None) for text in on_line)
+                and asking.missing(asked)
+            ):
+                served = str(note.get("served") or "")
+                self._ledger.keep(asked.key, enumerate(Reply(text, served) for text in on_line))
 
-    async def _ask(self, asked: _Asked) -> bool:
-        """Ask until all replies are there; return whether they are."""
-        judge = self._judge
-        while missing := [
-            sample for sample, reply in enumerate(self._ledger.replies(asked.key, judge.n)) if reply is None
-        ]:
-            sampling = judge.sampling
-            if sampling.seed is not None:  # a server that takes seeds counts up from it, choice by choice
-                sampling = replace(sampling, seed=sampling.seed + missing[0])
-            try:
-                reply = await judge.client.complete(asked.messages, sampling, n=len(missing), extra=asked.extra)
-            except ChatError as error:
-                self._reasons[asked.key] = str(error)
-                return False
-            texts = [None if text is None else text.strip() for text in reply.texts]
-            kept = [
-                (sample, Reply(text, reply.model, reply.fingerprint, reason))
-                for sample, text, reason in zip(missing, texts, reply.finish_reasons, strict=False)
-            ]
-            self._ledger.keep(asked.key, kept)
-        self._asked += 1
-        return True
-
-    def _judged_lines(self, source: Path, counts: dict[str, int]) -> Iterator[bytes]:
+    def _judged_lines(self, source: Path, counts: Counter[str], tallies: list[manifest.Tally]) -> Iterator[bytes]:
         for item, line in with_identity(source, jsonl.read(source)):
             fields = {name: value for name, value in line.fields.items() if name not in ADDED_FIELDS}
-            kind, added = self._verdict(item.id, line.fields)
+            kind, added = self._verdicts(item.id, line.fields, counts, tallies)
             counts[kind] += 1
             yield jsonl.dumps({**fields, **added})
 
-    def _verdict(self, item_id: ItemId, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    def _verdicts(
+        self, item_id: ItemId, fields: Mapping[str, Any], counts: Counter[str], tallies: list[manifest.Tally]
+    ) -> tuple[str, dict[str, Any]]:
         """Return what became of an item and the fields that its line gets."""
-        judge = self._judge
         if fields.get("response") is None:
             return "unanswered", {}
+        verdicts: dict[str, Verdict] = {}
+        notes: dict[str, dict[str, Any]] = {}
+        for asking, tally in zip(self.askings, tallies, strict=True):
+            name = asking.judge.name
+            notes[name], texts = self._verdict(asking, tally, fields, counts)
+            if texts is not None:
+                verdicts[name] = Verdict(item_id, name, notes[name]["prompt_id"], texts)
+        first = self.askings[0].judge.name
+        added: dict[str, Any] = {"pred_score": list(verdicts[first].replies)} if first in verdicts else {}
+        added["judge"] = notes[first]
+        if len(self.askings) > 1:
+            added["pred_scores"] = {name: list(verdict.replies) for name, verdict in verdicts.items()}
+            added["judges"] = notes
+        if len(verdicts) < len(self.askings):
+            return "failed", added
+        return "judged" if _has_answer(fields) else "empty", added
+
+    def _verdict(
+        self, asking: Asking, tally: manifest.Tally, fields: Mapping[str, Any], counts: Counter[str]
+    ) -> tuple[dict[str, Any], tuple[str | None, ...] | None]:
+        """Return a grader's note about one response, and its replies; None where they are not complete."""
+        judge = asking.judge
         note: dict[str, Any] = {"model": judge.name, "label": judge.label, "prompt_id": self._options.prompt.prompt_id}
-        if not fields["response"].strip():
-            text = self._options.task.all_no(fields)
+        if not _has_answer(fields):
             note["skipped"] = "empty response: NO to everything without a call"
-            verdict = Verdict(item_id, judge.name, note["prompt_id"], (text,) * judge.n)
-            return "empty", {"pred_score": list(verdict.replies), "judge": note}
-        asked = self._request(item_id, fields)
-        replies = [reply for reply in self._known_replies(asked) if reply is not None]
+            return note, (self._options.task.all_no(fields),) * judge.n
+        asked = asking.about(fields)
+        replies = asking.replies(asked)
+        there = [reply for reply in replies if reply is not None]
         note |= {
-            "served": replies[0].model if replies else None,
+            "served": there[0].model if there else None,
             "n": judge.n,
             "temperature": judge.sampling.temperature,
             "top_p": judge.sampling.top_p,
             "max_tokens": judge.sampling.max_tokens,
+            "reply_form": judge.reply_form,
             "request": asked.key,
         }
-        if len(replies) < judge.n:
-            note["error"] = self._reasons.get(asked.key, "not judged")
-            return "failed", {"judge": note}
-        verdict = Verdict(item_id, judge.name, note["prompt_id"], tuple(reply.text for reply in replies))
-        return "judged", {"pred_score": list(verdict.replies), "judge": note}
+        if len(there) < judge.n:
+            note["error"] = asking.reasons.get(asked.key, "not judged")
+            return note, None
+        unreadable = asking.unreadable(asked, replies)
+        counts["unreadable_replies"] += unreadable
+        tally.add(asked.key, there, unreadable, asking.usage(asked))
+        return note, tuple(asking.texts(asked, replies))
+
+
+def spent(account: Account) -> str:
+    """Return what was spent so far, for people."""
+    tokens = account.usage.prompt + account.usage.completion
+    return f"{tokens:,} tokens" + (f", ${account.dollars:.4f}" if account.dollars else "")
+
+
+def _entry(fields: Mapping[str, Any], field: str, name: str) -> object:
+    value = fields.get(field)
+    return value.get(name) if isinstance(value, dict) else None

@@ -6,15 +6,21 @@ Rules: docs/open-adjust.md sections 2 and 3.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import DataError, UsageError
+from prompts import fencing
+from prompts.complaints import adjust_complaint, open_complaint
 from prompts.questions import question_list
-from prompts.replies import ADJUST_KEYS
+from prompts.replies import ADJUST_KEYS, json_value
 from prompts.templates import Template
+
+VERDICTS = "verdicts"  # the one key of an open reply's object
+_LINE_BREAKS = re.compile(r"[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,10 @@ class Task:
         placeholders: the values that a prompt may ask for.
         needed: of these, the ones without which a prompt judges nothing.
         values: the values of the prompt's placeholders, from an item's fields.
-        schema: JSON schema of the reply, from an item's fields.
+        schema: JSON schema of the reply, from an item's fields; an object, which is all that some servers keep to.
+        plain: the reply that a schema's object stands for; any other text as it is.
         all_no: the reply that says NO to everything, from an item's fields.
+        complaint_about: what is wrong with a reply, from it, an item's fields, and the texts that are judged.
         foreign_fields: fields that only items of another subset have.
     """
 
@@ -38,7 +46,9 @@ class Task:
     needed: frozenset[str]
     values: Callable[[Mapping[str, Any]], dict[str, str]]
     schema: Callable[[Mapping[str, Any]], dict[str, Any]]
+    plain: Callable[[str], str]
     all_no: Callable[[Mapping[str, Any]], str]
+    complaint_about: Callable[[object, Mapping[str, Any], Iterable[str]], str | None]
     foreign_fields: tuple[str, ...]
 
     def check(self, fields: Mapping[str, Any], path: Path, line: int) -> None:
@@ -77,14 +87,25 @@ class Task:
             raise UsageError(f"prompt '{prompt.name}' lacks {missing}: the grader would not see what it judges")
 
     def messages(self, system: Template, prompt: Template, fields: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Return the conversation that asks about one item's response."""
-        values = {name: sendable(value) for name, value in self.values(fields).items()}
-        return [{"role": "system", "content": system.text}, {"role": "user", "content": prompt.fill(values)}]
+        """Return the conversation that asks about one item's response; what others wrote stands in it fenced."""
+        values = {name: fencing.shown(value) for name, value in self.values(fields).items()}
+        code = fencing.code_of([system.text, prompt.text, *values.values()])
+        for name in fencing.PARTS:
+            if name in values:
+                values[name] = fencing.fenced(name, values[name], code)
+        return [
+            {"role": "system", "content": system.fill({"code": code})},
+            {"role": "user", "content": prompt.fill(values)},
+        ]
 
+    def complaint(self, reply: object, fields: Mapping[str, Any]) -> str | None:
+        """Return why a reply is not exactly one verdict on an item, or None when it is."""
+        return self.complaint_about(reply, fields, self._material(fields))
 
-def sendable(text: str) -> str:
-    """Return text that UTF-8 can carry: a lone surrogate becomes U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    def _material(self, fields: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the texts of an item that others wrote; worked out only when they are looked at."""
+        values = self.values(fields)
+        yield from (values[name] for name in fencing.PARTS if name in values)
 
 
 def _common_values(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -96,31 +117,56 @@ def _questions(fields: Mapping[str, Any]) -> list[str]:
 
 
 def _open_values(fields: Mapping[str, Any]) -> dict[str, str]:
-    questions = _questions(fields)
+    # One line each: a line break inside a question could make another numbered one.
+    questions = [_LINE_BREAKS.sub(" ", question) for question in _questions(fields)]
     numbered = "\n".join(f"{number}. {question}" for number, question in enumerate(questions, start=1))
     return {**_common_values(fields), "questions": numbered, "question_count": str(len(questions))}
 
 
 def _open_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
     count = len(_questions(fields))
-    return {"type": "array", "items": {"enum": ["YES", "NO"]}, "minItems": count, "maxItems": count}
+    verdict = {"type": "string", "enum": ["YES", "NO"]}
+    return _object({VERDICTS: {"type": "array", "items": verdict, "minItems": count, "maxItems": count}})
+
+
+def _open_plain(text: str) -> str:
+    value = json_value(text)
+    if isinstance(value, dict) and list(value) == [VERDICTS] and isinstance(value[VERDICTS], list):
+        return json.dumps(value[VERDICTS], ensure_ascii=False)
+    return text
 
 
 def _open_all_no(fields: Mapping[str, Any]) -> str:
     return json.dumps(["NO"] * len(_questions(fields)))
 
 
+def _open_complaint(reply: object, fields: Mapping[str, Any], material: Iterable[str]) -> str | None:
+    return open_complaint(reply, len(_questions(fields)), material)
+
+
 def _adjust_schema(_: Mapping[str, Any]) -> dict[str, Any]:
+    return _object({key: {"type": "string", "enum": ["YES", "NO"]} for key in ADJUST_KEYS})
+
+
+def _adjust_plain(text: str) -> str:
+    return text
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {key: {"enum": ["YES", "NO"]} for key in ADJUST_KEYS},
-        "required": list(ADJUST_KEYS),
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
 
 
 def _adjust_all_no(_: Mapping[str, Any]) -> str:
     return json.dumps(dict.fromkeys(ADJUST_KEYS, "NO"))
+
+
+def _adjust_complaint(reply: object, _: Mapping[str, Any], material: Iterable[str]) -> str | None:
+    return adjust_complaint(reply, material)
 
 
 TASKS = {
@@ -131,7 +177,9 @@ TASKS = {
         frozenset({"response", "questions"}),
         _open_values,
         _open_schema,
+        _open_plain,
         _open_all_no,
+        _open_complaint,
         ("instruction_id_list",),
     ),
     "adjust": Task(
@@ -141,7 +189,9 @@ TASKS = {
         frozenset({"request", "response"}),
         _common_values,
         _adjust_schema,
+        _adjust_plain,
         _adjust_all_no,
+        _adjust_complaint,
         ("instruction_id_list", "decomposed_questions"),
     ),
 }

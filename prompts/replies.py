@@ -111,7 +111,7 @@ def _candidates(reply: str) -> Iterator[str]:
     yield whole
 
 
-def _repaired(text: str) -> str:
+def repaired(text: str) -> str:
     """Return text with typographic quotes and full-width signs as their plain counterparts."""
     return text.translate(_GLYPHS)
 
@@ -156,11 +156,11 @@ def read_open_reply(reply: object) -> tuple[bool, ...] | None:
     """
     if not isinstance(reply, str):
         return None
-    for candidate in map(_repaired, _candidates(reply)):
+    for candidate in map(repaired, _candidates(reply)):
         verdicts = _read_list(candidate, _WHOLES)
         if verdicts is not None:
             return verdicts
-        lists = _bracketed_lists(candidate)
+        lists = {verdicts for _, verdicts in lists_in(candidate)}
         if lists:
             # Two different lists contradict each other; nothing else in the reply can settle that.
             return lists.pop() if len(lists) == 1 else None
@@ -186,10 +186,12 @@ def _read_list(
     return tuple(word == "yes" for word in words)
 
 
-def _bracketed_lists(text: str) -> set[tuple[bool, ...]]:
-    """Return the different lists that stand in innermost square brackets anywhere in the text."""
-    found = (_read_list(match[1]) for match in _BRACKETED.finditer(text))
-    return {verdicts for verdicts in found if verdicts is not None}
+def lists_in(text: str) -> Iterator[tuple[tuple[int, int], tuple[bool, ...]]]:
+    """Yield every list that stands in innermost square brackets anywhere in the text: its place and its verdicts."""
+    for match in _BRACKETED.finditer(text):
+        verdicts = _read_list(match[1])
+        if verdicts is not None:
+            yield match.span(), verdicts
 
 
 def _object_verdicts(text: str) -> tuple[bool, ...] | None:
@@ -226,11 +228,11 @@ def read_adjust_reply(reply: object) -> AdjustVote | None:
         return None
     for candidate in _candidates(reply):
         # As it is comes first: the repair turns curly quotes inside a value into quotes that end it.
-        for text in (candidate, _repaired(candidate)):
+        for text in (candidate, repaired(candidate)):
             vote = _object_vote(text)
             if vote is not None:
                 return vote
-            votes = {vote for vote in map(_object_vote, _braced_parts(text)) if vote is not None}
+            votes = {vote for _, vote in objects_in(text)}
             if votes:
                 return votes.pop() if len(votes) == 1 else None
     return None
@@ -251,8 +253,16 @@ def _object_vote(text: str) -> AdjustVote | None:
     return AdjustVote(after, before, content)
 
 
-def _braced_parts(text: str) -> Iterator[str]:
-    """Yield every balanced `{…}` part that can hold a vote, also those inside another; quotes do not count."""
+def objects_in(text: str) -> Iterator[tuple[tuple[int, int], AdjustVote]]:
+    """Yield every vote that stands in a balanced `{…}` part, also in one inside another: its place and the vote."""
+    for start, end in _braced_parts(text):
+        vote = _object_vote(text[start:end])
+        if vote is not None:
+            yield (start, end), vote
+
+
+def _braced_parts(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the place of every balanced `{…}` part that can hold a vote; quotes do not count."""
     names = [match.start() for match in _KEY_NAME.finditer(text)]
     disguises = [match.start() for match in _DISGUISE.finditer(text)]
     open_at: list[int] = []
@@ -263,7 +273,7 @@ def _braced_parts(text: str) -> Iterator[str]:
             start, end = open_at.pop(), brace.end()
             # A broken reply may hold thousands of braces and parsing is slow, so parts without the names stay unread.
             if _count_within(names, start, end) >= len(ADJUST_KEYS) or _count_within(disguises, start, end):
-                yield text[start:end]
+                yield start, end
 
 
 def _count_within(places: list[int], start: int, end: int) -> int:

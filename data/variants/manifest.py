@@ -1,8 +1,8 @@
 """The manifest of a built set: what every file holds, and whether it still does.
 
     {"files": {"closed-ended/closed_standard_en.jsonl": {"sha256": ..., "lines": 26}, ...},
-     "audio": {"closed-ended/en/standard/closed_001.ogg": {"samples_sha256": ..., "bytes_sha256": ...,
-                                                           "seconds": 7.31, "voice": "pico-en-us"}, ...}, ...}
+     "audio": {"closed-ended/en/standard/closed_001.ogg": {"job": ..., "samples_sha256": ..., "bytes_sha256": ...,
+                                                           "seconds": 7.31, "level_dbfs": -23.0, ...}, ...}, ...}
 
 Audio is compared by its decoded samples, since writing the same sound twice gives different OGG bytes (every stream
 carries a random number). Needs numpy and soundfile only.
@@ -19,14 +19,19 @@ from typing import Any
 
 import numpy as np
 import soundfile as sf
+from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.variants.level import Samples
+from data.variants.level import Samples, active, decibels
+from data.variants.tts import put
 
 MANIFEST = "manifest.json"
 
 RATE = 16000
 """Sampling rate of every file, in Hz."""
+
+FORMATS = {"flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16"), "ogg": ("OGG", "VORBIS")}
+"""File ending -> libsndfile's container and coding; the first is the default."""
 
 COMPRESSION = 0.8
 """libsndfile's Vorbis setting, 0 best to 1 smallest: about 4.3 kB a second here."""
@@ -34,32 +39,54 @@ COMPRESSION = 0.8
 SAMPLES_HASH = "sha256 of the decoded samples as little-endian int16: rint(x * 32768), clipped to -32768 ... 32767"
 
 
+def _holds(path: Path, hashed: str) -> bool:
+    """Return whether a file is there and has samples of this hash."""
+    try:
+        return path.is_file() and samples_sha256(decode(path)[0]) == hashed
+    except DataError:
+        return False
+
+
 def samples_sha256(samples: Samples) -> str:
     """Return the hash of decoded samples, shape (n,), as `SAMPLES_HASH` words it."""
-    quantised = np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
-    return hashlib.sha256(quantised.tobytes()).hexdigest()
+    return hashlib.sha256(quantised(samples).tobytes()).hexdigest()
+
+
+def quantised(samples: Samples) -> NDArray[np.int16]:
+    """Return samples, shape (n,), in the steps of 16 bits."""
+    return np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
 
 
 def write_audio(path: Path, samples: Samples) -> dict[str, Any]:
-    """Write speech as OGG Vorbis, unless the file holds these samples already.
+    """Write speech in the format that the file's ending names, unless the file holds these samples already.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is made. It is written in one step.
         samples: mono at `RATE`, shape (n,).
 
     Returns:
-        The manifest's entry, without the voice.
+        The manifest's entry: hashes of samples and bytes, length in seconds, level in dBFS over active speech.
+
+    Raises:
+        DataError: it cannot be written, or the sound is silent.
     """
+    container, coding = FORMATS[path.suffix.removeprefix(".")]
     buffer = io.BytesIO()
-    sf.write(buffer, samples, RATE, format="OGG", subtype="VORBIS", compression_level=COMPRESSION)
-    decoded = samples_sha256(decode(buffer)[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or samples_sha256(decode(path)[0]) != decoded:
-        path.write_bytes(buffer.getvalue())
+    if coding == "VORBIS":
+        sf.write(buffer, samples, RATE, format=container, subtype=coding, compression_level=COMPRESSION)
+    else:
+        sf.write(buffer, quantised(samples), RATE, format=container, subtype=coding)
+    content, heard = buffer.getvalue(), decode(buffer)[0]
+    hashed = samples_sha256(heard)
+    if _holds(path, hashed):
+        content = path.read_bytes()
+    else:
+        put(path, content)
     return {
-        "samples_sha256": decoded,
-        "bytes_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "samples_sha256": hashed,
+        "bytes_sha256": hashlib.sha256(content).hexdigest(),
         "seconds": round(len(samples) / RATE, 3),
+        "level_dbfs": round(decibels(heard, active(heard, RATE)), 2),
     }
 
 
@@ -93,7 +120,7 @@ def check(folder: Path) -> list[str]:
     Raises:
         DataError: there is no readable manifest.
     """
-    manifest = _read_manifest(folder / MANIFEST)
+    manifest = read(folder)
     found: list[str] = []
     for path, entry in manifest["files"].items():
         found += _check_lines(folder, path, entry, manifest["audio"])
@@ -106,7 +133,44 @@ def check(folder: Path) -> list[str]:
     return found
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def differences(made: Mapping[str, Any], reference: Mapping[str, Any]) -> list[str]:
+    """Compare two manifests of one recipe.
+
+    With the same engines and libraries every decoded sample has to be the same. With others the recordings are compared
+    by what can be measured: 3 % of the length, half a decibel of the level, 0.2 dB of a signal-to-noise ratio.
+
+    Returns:
+        One line for each recording that differs or is in one of them only.
+    """
+    exact = made["tools"] == reference["tools"]
+    found = [f"{path}: in one of them only" for path in sorted(made["audio"].keys() ^ reference["audio"].keys())]
+    for path, entry in reference["audio"].items():
+        other = made["audio"].get(path, entry)
+        if exact:
+            same = other["samples_sha256"] == entry["samples_sha256"]
+        else:
+            same = (
+                abs(other["seconds"] - entry["seconds"]) <= 0.03 * entry["seconds"]
+                and abs(other["level_dbfs"] - entry["level_dbfs"]) <= 0.5
+                and abs(other.get("snr_db", 0.0) - entry.get("snr_db", 0.0)) <= 0.2
+            )
+        if not same:
+            found.append(f"{path}: differs" if exact else f"{path}: length, level or ratio differs")
+    return found
+
+
+def dumped(whole: Mapping[str, Any]) -> bytes:
+    """Return a manifest as it is written."""
+    return (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return a folder's manifest.
+
+    Raises:
+        DataError: there is no readable one.
+    """
+    path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,200 +1,139 @@
-"""Text to speech: a literal table of voices and one function, `speak`.
+"""Text to speech: the engines by name, what they are not asked, and a cache of what they said.
 
-Engines: `pico` runs in this process (package ttspico); `flite` and `espeak-ng` are programs, to which the text goes as
-an argument or on standard input, never through a shell. Only voices whose licence lets their speech be passed on are in
-the table; data/sample/README.md says where each licence was read.
+The voices are in `data.variants.voices`. Speech is kept in steps of 16 bits, as nearly every engine gives it, so that
+what comes out of the cache is what went in.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import importlib.util
+import hashlib
 import io
-import re
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 
+from data import jsonl
 from data.errors import DataError, UsageError
-from data.variants.level import Samples
+from data.variants.engines import Command, Engine, Espeak, Festival, Flite, Manner, Pico, Speech
+from data.variants.speech_server import Server
+from data.variants.voices import Voice
 
-PICO_RATE = 16000
-PICO_VOLUME = 50
-"""In percent. At 100 the engine clips its loudest samples; levels are set afterwards anyway."""
-
-ESPEAK_WORDS_PER_MINUTE = 150
-ESPEAK_PITCH = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """One voice.
-
-    Attributes:
-        engine: `pico`, `flite` or `espeak-ng`.
-        setting: the engine's own name of the voice.
-        tag: BCP 47 tag of the language and accent.
-        licence: licence of engine and voice.
-        package: where it comes from: a pip package, or a Debian package.
-        pitch: whether `speak` can change the pitch.
-    """
-
-    engine: str
-    setting: str
-    tag: str
-    licence: str
-    package: str
-    pitch: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """What a voice said.
-
-    Attributes:
-        samples: mono, shape (n,), float32 between -1 and 1.
-        rate: sampling rate in Hz, the engine's own.
-    """
-
-    samples: Samples
-    rate: int
-
-
-_CMU = "CMU Flite licence (BSD-style)"
-_GPL = "GPL-3.0-or-later (engine; the licence does not extend to what the program puts out)"
-
-VOICES: dict[str, Voice] = {
-    "pico-en-us": Voice("pico", "en-US", "en-US", "Apache-2.0", "pip: ttspico"),
-    "pico-en-gb": Voice("pico", "en-GB", "en-GB", "Apache-2.0", "pip: ttspico"),
-    "flite-slt": Voice("flite", "slt", "en-US", _CMU, "Debian: flite"),
-    # This voice ignores every pitch feature of flite.
-    "flite-rms": Voice("flite", "rms", "en-US", _CMU, "Debian: flite", pitch=False),
-    "flite-awb": Voice("flite", "awb", "en-GB-scotland", _CMU, "Debian: flite"),
-    "espeak-en-029": Voice("espeak-ng", "en-029", "en-029", _GPL, "Debian: espeak-ng"),
-    # Not `cmn`: in espeak-ng 1.51 that voice reads the pinyin of many characters as if it were English.
-    "espeak-cmn": Voice("espeak-ng", "cmn-latn-pinyin", "cmn-CN", _GPL, "Debian: espeak-ng"),
+ENGINES: dict[str, Engine] = {
+    "pico": Pico(),
+    "flite": Flite(),
+    "festival": Festival(),
+    "espeak-ng": Espeak(),
+    "server": Server(),
+    "command": Command(),
 }
 
+PLAIN = Manner()
 
-def speak(text: str, voice: str, *, rate: float = 1.0, pitch: float = 1.0, stressed: Sequence[str] = ()) -> Speech:
+
+def speak(text: str, voice: Voice, manner: Manner = PLAIN) -> Speech:
     """Say a text.
 
     Args:
         text: what to say; plain text, no markup.
-        voice: a name in `VOICES`.
-        rate: speaking rate relative to the voice's own (1.3 is faster).
-        pitch: pitch relative to the voice's own.
-        stressed: words or phrases of the text to say slower, higher and louder (pico only); the first occurrence each.
+        voice: who says it.
+        manner: how.
 
     Returns:
         The speech at the engine's own sampling rate.
 
     Raises:
-        UsageError: no such voice, its engine is not installed, or it cannot do what is asked.
+        UsageError: the voice's engine is not installed, or cannot do what is asked.
         DataError: the text is blank or holds markup, or the engine failed on it.
     """
-    row = _voice(voice)
-    _refuse(row, voice, text, rate, pitch, stressed)
-    if row.engine == "pico":
-        return _pico(row, text, rate, pitch, stressed)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "speech.wav"
-        if row.engine == "flite":
-            _run(_flite_command(row, text, rate, pitch, target), None)
-        else:
-            _run(_espeak_command(row, rate, pitch, target), text)
-        samples, sampled_at = sf.read(io.BytesIO(target.read_bytes()), dtype="float32")
-    return Speech(np.asarray(samples, dtype=np.float32), int(sampled_at))
+    refuse(text, voice, manner)
+    return engine_of(voice).speak(text, voice, manner)
 
 
-def missing(voice: str) -> str | None:
-    """Return why a voice cannot speak on this machine ("flite is not installed (...)"), or None if it can.
-
-    Raises:
-        UsageError: no such voice.
-    """
-    row = _voice(voice)
-    found = importlib.util.find_spec("ttspico") if row.engine == "pico" else shutil.which(row.engine)
-    return None if found else f"{row.engine} is not installed ({row.package})"
-
-
-def engine_version(engine: str) -> str | None:
-    """Return the version of an installed engine (`pico`, `flite`, `espeak-ng`), or None where it is missing."""
-    if engine == "pico":
-        try:
-            return importlib.metadata.version("ttspico")
-        except importlib.metadata.PackageNotFoundError:
-            return None
-    if shutil.which(engine) is None:
-        return None
-    shown = subprocess.run([engine, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+\S*", shown.stdout + shown.stderr)
-    return found.group() if found else None
-
-
-def _voice(name: str) -> Voice:
-    if name not in VOICES:
-        raise UsageError(f"no voice '{name}'; there are: {', '.join(VOICES)}")
-    return VOICES[name]
-
-
-def _refuse(row: Voice, name: str, text: str, rate: float, pitch: float, stressed: Sequence[str]) -> None:
-    """Raise for what cannot be said."""
-    if reason := missing(name):
-        raise UsageError(f"voice '{name}': {reason}")
-    if pitch != 1.0 and not row.pitch:
-        raise UsageError(f"voice '{name}' cannot change its pitch")
-    if stressed and row.engine != "pico":
-        raise UsageError(f"voice '{name}' cannot stress single words; a pico voice can")
-    if not 0.5 <= rate <= 2.0 or not 0.5 <= pitch <= 2.0:
-        raise UsageError(f"rate {rate} and pitch {pitch} must lie between 0.5 and 2")
+def refuse(text: str, voice: Voice, manner: Manner = PLAIN) -> None:
+    """Raise for what cannot be said, before any engine is started; see `speak`."""
+    if reason := missing(voice):
+        raise UsageError(f"voice '{voice.name}': {reason}")
+    for wanted, able, what in (
+        (manner.rate != 1.0, voice.rate, "cannot change its speed"),
+        (manner.pitch != 1.0, voice.pitch, "cannot change its pitch"),
+        (bool(manner.stressed), voice.stress, "cannot stress single words; a pico voice can"),
+        (bool(manner.emotion), voice.emotion, "has no emotions; a server's voice may"),
+    ):
+        if wanted and not able:
+            raise UsageError(f"voice '{voice.name}' {what}")
+    if not 0.5 <= manner.rate <= 2.0 or not 0.5 <= manner.pitch <= 2.0:
+        raise UsageError(f"rate {manner.rate} and pitch {manner.pitch} must lie between 0.5 and 2")
     if not text.strip():
         raise DataError("there is nothing to say")
     if set("<>&\0") & set(text):
         raise DataError(f"'<', '>', '&' and NUL cannot be spoken, some engines read them as markup: {text}")
 
 
-def _pico(row: Voice, text: str, rate: float, pitch: float, stressed: Sequence[str]) -> Speech:
-    for phrase in stressed:
-        if phrase not in text:
-            raise DataError(f"'{phrase}' is to be stressed, but does not occur in: {text}")
-        marked = f'<volume level="80"><speed level="75"><pitch level="115">{phrase}</pitch></speed></volume>'
-        text = text.replace(phrase, marked, 1)
-    # A new engine for every text: one engine's state lasts from text to text, and the same words would differ.
-    engine = importlib.import_module("ttspico").TtsEngine(row.setting)
-    engine.volume = PICO_VOLUME
-    engine.rate = round(100 * rate)
-    engine.pitch = round(100 * pitch)
-    pcm = engine.speak(text)
-    if not pcm:
-        raise DataError(f"pico said nothing to: {text}")
-    return Speech((np.frombuffer(pcm, dtype="<i2") / 32768).astype(np.float32), PICO_RATE)
+def engine_of(voice: Voice) -> Engine:
+    """Return the engine of a voice.
+
+    Raises:
+        UsageError: there is no such engine.
+    """
+    if voice.engine not in ENGINES:
+        raise UsageError(f"voice '{voice.name}': no engine '{voice.engine}'; there are: {', '.join(ENGINES)}")
+    return ENGINES[voice.engine]
 
 
-def _flite_command(row: Voice, text: str, rate: float, pitch: float, target: Path) -> list[str]:
-    command = ["flite", "-voice", row.setting, "--setf", f"duration_stretch={1 / rate:.4f}"]
-    if pitch != 1.0:
-        command += ["--setf", f"f0_shift={pitch:.4f}"]
-    return [*command, "-o", str(target), "-t", text]
+def missing(voice: Voice) -> str | None:
+    """Return why a voice cannot speak on this machine ("flite is not installed (...)"), or None if it can."""
+    return engine_of(voice).missing(voice)
 
 
-def _espeak_command(row: Voice, rate: float, pitch: float, target: Path) -> list[str]:
-    # -b 1: standard input is UTF-8, whatever the locale says.
-    speed, height = round(ESPEAK_WORDS_PER_MINUTE * rate), min(99, round(ESPEAK_PITCH * pitch))
-    manner = ["-v", row.setting, "-s", str(speed), "-p", str(height)]
-    return ["espeak-ng", *manner, "-b", "1", "-w", str(target), "--stdin"]
+class SpeechCache:
+    """A folder of what voices said, found again by text, voice, manner and the engine's version."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep speech in a folder, which is made when needed."""
+        self._folder = folder
+
+    def speak(self, text: str, voice: Voice, manner: Manner = PLAIN) -> Speech:
+        """Say a text (see `speak`), or return what was said when this was asked before.
+
+        Raises:
+            UsageError: see `speak`.
+            DataError: see `speak`; or the folder cannot be written.
+        """
+        path = self._folder / f"{key(text, voice, manner)}.flac"
+        # A file torn by a kill cannot be, since files are renamed into place; one that is broken is made anew.
+        with suppress(OSError, sf.LibsndfileError):
+            samples, rate = sf.read(io.BytesIO(path.read_bytes()), dtype="float32")
+            return Speech(samples, int(rate))
+        speech = speak(text, voice, manner)
+        buffer = io.BytesIO()
+        sf.write(buffer, np.rint(speech.samples * 32768).astype(np.int16), speech.rate, format="FLAC")
+        put(path, buffer.getvalue())
+        return speech
 
 
-def _run(command: list[str], text: str | None) -> None:
-    data = None if text is None else text.encode()
-    done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
-        raise DataError(f"{command[0]} failed: {said}")
+def key(text: str, voice: Voice, manner: Manner) -> str:
+    """Return a hash of all that decides on the sound."""
+    who = [voice.engine, voice.setting, voice.base_url, voice.command, engine_of(voice).version(voice)]
+    asked = [text, who, asdict(manner)]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file in one step, so that a kill leaves none in half.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    with jsonl.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)

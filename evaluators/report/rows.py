@@ -11,8 +11,10 @@ from typing import Any
 from data.errors import DataError
 from data.manifest import read as read_manifest
 from data.records import Cell
+from evaluators.answers import EMPTY, OTHER_LANGUAGE, REFUSAL, TRUNCATED
 from evaluators.count import FileResult
-from evaluators.tally import Ratio
+from evaluators.report.numbers import methods_note, one_line, percent_with_interval
+from evaluators.tally import Ratio, Tally
 
 # Header -> the metrics that may stand under it; the published table's headline numbers come first.
 COLUMNS = {
@@ -25,6 +27,8 @@ COLUMNS = {
     "loose P.": ("loose-prompt",),
     "loose I.": ("loose-instruction",),
 }
+
+HEADLINES = ("P. Acc.", "I. Acc.", "IAR ↑", "ECR ↓")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +47,21 @@ class Table:
 
 
 def result_table(results: Sequence[FileResult]) -> Table:
-    """Return one row a file, and a second one where the reference's lookup by prompt text matters.
+    """Return one row a file, below it the reference's second row where its lookup by prompt text matters, or the panel.
 
-    Values are percent; where something is undecided, a second line holds their bounds.
+    Values are percent, with their 95 % interval on a second line and, where something is undecided, bounds on a third.
     """
     lines: list[tuple[list[str], dict[str, Cell]]] = []
     for result in results:
         cells = result.tally.cells() if result.judged else {}
         counts = [str(result.tally.n_items), str(result.tally.n_scored) if result.judged else "not judged"]
-        lines.append(([*_names(result), *counts], cells))
+        lines.append(([*_marked(result), *counts], cells))
         if result.own_responses is not None:
             own = result.own_responses
             names = ["", f"  own responses ({result.touched} touched)", ""]
             lines.append(([*names, str(own.n_items), str(own.n_scored)], own.cells()))
+        for judge, tally in result.panel.items():
+            lines.append((["", f"  {judge}", "", str(tally.n_items), str(tally.n_scored)], tally.cells()))
     used = [
         header
         for header, metrics in COLUMNS.items()
@@ -68,13 +74,49 @@ def result_table(results: Sequence[FileResult]) -> Table:
     return Table(["subset", "variant", "lang", "items", "scored", *used], rows, 3)
 
 
-def instruction_table(results: Sequence[FileResult]) -> Table:
-    """Return one row an instruction kind of each closed file, strict and loose."""
-    rows = []
+KINDS = ("instruction", "family")
+
+
+def kinds(tally: Tally, by: str) -> list[tuple[str, tuple[Ratio, Ratio]]]:
+    """Return the strict and loose sums of each instruction kind, or family of kinds, in their order."""
+    return sorted((tally.by_instruction if by == "instruction" else tally.by_family).items())
+
+
+def instruction_table(results: Sequence[FileResult], by: str) -> Table:
+    """Return one row an instruction kind, or family, of each closed file, strict and loose."""
+    lines = [
+        [*_marked(result), kind, str(strict.n), _ratio(strict), _ratio(loose)]
+        for result in results
+        for kind, (strict, loose) in kinds(result.tally, by)
+    ]
+    return Table(["subset", "variant", "lang", by, "n", "strict", "loose"], lines, 4)
+
+
+def groups(result: FileResult) -> list[tuple[str, Tally]]:
+    """Return the sums by a field's values, numbers in their own order."""
+
+    def place(pair: tuple[str, Tally]) -> tuple[bool, float, str]:
+        try:
+            return False, float(pair[0]), ""
+        except ValueError:
+            return True, 0.0, pair[0]
+
+    return sorted(result.groups.items(), key=place)
+
+
+def group_table(results: Sequence[FileResult], by: str) -> Table:
+    """Return one row a value of a field of each file that has it, each item by its own response."""
+    lines = []
     for result in results:
-        for instruction, (strict, loose) in sorted(result.tally.by_instruction.items()):
-            rows.append([*_names(result), instruction, str(strict.n), _ratio(strict), _ratio(loose)])
-    return Table(["subset", "variant", "lang", "instruction", "n", "strict", "loose"], rows, 4)
+        if set(result.groups) == {"none"}:
+            continue
+        for group, tally in groups(result):
+            cells = tally.cells()
+            heads = [next((cells[metric] for metric in COLUMNS[head] if metric in cells), None) for head in HEADLINES]
+            lines.append([*_marked(result), group, str(tally.n_items), str(tally.n_scored), *map(_shown, heads)])
+    used = [place for place in range(len(HEADLINES)) if any(line[6 + place] for line in lines)]
+    lines = [[*line[:6], *(line[6 + place] for place in used)] for line in lines]
+    return Table(["subset", "variant", "lang", by, "items", "scored", *(HEADLINES[place] for place in used)], lines, 4)
 
 
 def title(results: Sequence[FileResult]) -> str:
@@ -85,7 +127,12 @@ def title(results: Sequence[FileResult]) -> str:
 
 def model_name(result: FileResult) -> str:
     """Return the name of the model behind a file, with its remark; `unknown model` where no run.json tells."""
-    return _model_name(_manifest(result.path.parent))
+    return model_of(result.path.parent)
+
+
+def model_of(folder: Path) -> str:
+    """Return the name of the model of a run's folder, with its remark."""
+    return _model_name(manifest_of(folder))
 
 
 def notes(results: Sequence[FileResult]) -> list[str]:
@@ -99,6 +146,16 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
         if judges:
             found.append(f"{suite}: judged by {'; '.join(judges)}.")
+    for result in results:
+        if result.panel:
+            tie = "goes to the first judge" if result.profile == "reference" else "is NO"
+            found.append(
+                f"{result.path.name}: the vote of a panel of {len(result.panel)}, one ballot a judge, a tie {tie}; the "
+                "rows below are its judges alone."
+            )
+        if result.agreement is not None:
+            who = "its judges" if result.panel else "the judge's replies to one question"
+            found.append(f"{result.path.name}: Krippendorff's alpha among {who} {one_line(result.agreement)}.")
     if any(result.own_responses for result in results):
         found.append(
             "Own responses: the reference profile judges items that share a prompt by the last one's response; the "
@@ -109,6 +166,12 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in unscored.most_common())
         found.append(f"Unscored items ({reasons}) are in no value; [low–high] is what they could make of it.")
     found += _cut_notes(results)
+    remarked = sum((result.remarks for result in results), Counter[str]())
+    if remarked:
+        counts = ", ".join(
+            f"{remarked[remark]} {meaning}" for remark, meaning in REMARK_MEANINGS.items() if remarked[remark]
+        )
+        found.append(f"Of {sum(result.answered for result in results)} answers: {counts}.")
     flags = sum((result.tally.flags for result in results), Counter[str]())
     for flag, meaning in FLAG_MEANINGS.items():
         if flags[flag]:
@@ -119,10 +182,26 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     replaced = sum(result.replaced for result in results)
     if replaced:
         found.append(f"{replaced} lines are gradings of an item that a later line grades again; the later one counts.")
+    tallies = [
+        tally
+        for result in results
+        if result.judged
+        for tally in (result.tally, result.own_responses, *result.panel.values())
+        if tally is not None
+    ]
+    if tallies:
+        found.append(methods_note(cell for tally in tallies for cell in tally.cells().values()))
     if not all(result.judged for result in results):
         found.append("Not judged: run python api_judge.py on the file first.")
     return found
 
+
+REMARK_MEANINGS = {
+    EMPTY: "empty",
+    TRUNCATED: "cut off at max_tokens (‡)",
+    REFUSAL: "open like a refusal",
+    OTHER_LANGUAGE: "in the script of another language than the request's",
+}
 
 FLAG_MEANINGS = {
     "random": "verdicts rest on a number that the reference draws at random; the likelier outcome stands.",
@@ -136,50 +215,47 @@ CUT_AUDIO, CUT_ANSWERS = "†", "‡"  # marks at a row's name
 
 
 def _cut_notes(results: Sequence[FileResult]) -> list[str]:
-    """Return what the marks at the rows' names mean, counted over the rows that bear them."""
-    found = []
-    if audio := [result for result in results if result.cut_audio]:
-        cut = sum((result.cut_audio for result in audio), Counter[float]())
-        at = " to ".join(dict.fromkeys((f"{min(cut):g}", f"{max(cut):g}")))
-        found.append(f"{CUT_AUDIO} {cut.total()} of {_items(audio)} recordings were cut at {at} s, the model's limit.")
-    if answers := [result for result in results if result.cut_answers]:
-        ended = sum(result.cut_answers for result in answers)
-        found.append(f"{CUT_ANSWERS} {ended} of {_items(answers)} answers ended at max_tokens.")
-    return found
+    """Return what the mark for cut recordings means, counted over the rows that bear it."""
+    audio = [result for result in results if result.cut_audio]
+    if not audio:
+        return []
+    cut = sum((result.cut_audio for result in audio), Counter[float]())
+    at = " to ".join(dict.fromkeys((f"{min(cut):g}", f"{max(cut):g}")))
+    items = sum(result.tally.n_items for result in audio)
+    return [f"{CUT_AUDIO} {cut.total()} of {items} recordings were cut at {at} s, the model's limit."]
 
 
-def _items(results: Sequence[FileResult]) -> int:
-    return sum(result.tally.n_items for result in results)
-
-
-def _names(result: FileResult) -> list[str]:
+def names_of(result: FileResult) -> list[str]:
+    """Return a file's subset, variant and language; its name where that does not tell them."""
     kind = result.kind
-    names = [result.path.name, "", ""] if kind is None else [result.suite.name, kind.variant, kind.lang]
-    marks = CUT_AUDIO * bool(result.cut_audio) + CUT_ANSWERS * bool(result.cut_answers)
-    return [f"{names[0]} {marks}".rstrip(), *names[1:]]
+    return [result.path.name, "", ""] if kind is None else [result.suite.name, kind.variant, kind.lang]
+
+
+def _marked(result: FileResult) -> list[str]:
+    """Return a file's names, marked where recordings or answers were cut."""
+    subset, *others = names_of(result)
+    marks = CUT_AUDIO * bool(result.cut_audio) + CUT_ANSWERS * bool(result.remarks[TRUNCATED])
+    return [f"{subset} {marks}".rstrip(), *others]
 
 
 def _shown(cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    return _percent(cell.value, cell.bounds)
+    return "" if cell is None else percent_with_interval(cell) + _bounds(cell.bounds)
 
 
 def _ratio(ratio: Ratio) -> str:
-    return _percent(ratio.value, ratio.bounds)
+    return percent_with_interval(ratio.estimate()) + _bounds(ratio.bounds)
 
 
-def _percent(value: float | None, bounds: tuple[float, float]) -> str:
-    text = "–" if value is None else f"{100 * value:.2f}"
+def _bounds(bounds: tuple[float, float]) -> str:
     low, high = bounds
-    return text if low == high else f"{text}\n[{100 * low:.1f}–{100 * high:.1f}]"
+    return "" if low == high else f"\n[{100 * low:.1f}–{100 * high:.1f}]"
 
 
 def _run_notes(results: Iterable[FileResult]) -> list[str]:
     """Return sampling and system line of the runs that the files belong to: they move scores."""
     found = []
     for folder in dict.fromkeys(result.path.parent for result in results):
-        run = _manifest(folder)
+        run = manifest_of(folder)
         if run:
             sampling = ", ".join(f"{name} {value}" for name, value in run["sampling"].items())
             system = run.get("system_prompt_id") or "none"
@@ -194,7 +270,7 @@ def _model_name(manifest: dict[str, Any]) -> str:
     return f"{model.get('name', 'unknown model')}{label}"
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def manifest_of(folder: Path) -> dict[str, Any]:
     """Return the run.json of a folder; nothing where there is none or it is broken: that costs a name, no number."""
     try:
         fields = read_manifest(folder)

@@ -40,7 +40,10 @@ def for_terminal(title: str, tables: Sequence[Table], notes: Sequence[str], *, w
 
 
 def _fitting(table: Table, width: int) -> list[Table]:
-    """Return a table as parts that fit the width, each with the names repeated: numbers are never cut short."""
+    """Return a table as parts that fit the width, each with the names repeated: numbers are never cut short.
+
+    A row without numbers stands in the first part only.
+    """
     columns = list(zip(table.headers, *table.rows, strict=True))
     widths = [2 * PADDING + 1 + max(len(line) for cell in column for line in cell.split("\n")) for column in columns]
     names = list(range(table.text_columns))
@@ -55,7 +58,9 @@ def _fitting(table: Table, width: int) -> list[Table]:
         room -= widths[number]
     return [
         Table(
-            [table.headers[n] for n in names + part], [[row[n] for n in names + part] for row in table.rows], len(names)
+            [table.headers[n] for n in names + part],
+            [[row[n] for n in names + part] for row in table.rows if part == parts[0] or any(row[n] for n in part)],
+            len(names),
         )
         for part in parts
     ]

@@ -62,7 +62,11 @@ class Answer:
 
 
 class Backend(Protocol):
-    """A loaded model. One item's failure is an Answer with an error; what ends the run is a ModelError."""
+    """A loaded model. One item's failure is an Answer with an error; what ends the run is a ModelError.
+
+    It may have an attribute `revisions`: the hub's commits of the weights that it loaded, by what they are (`model`,
+    `asr`). They go into run.json.
+    """
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request; called concurrently, from one event loop."""
@@ -82,6 +86,7 @@ BACKENDS = {
     "cascade": "inference.backends.cascade:load",
     "embedded": "inference.backends.embedded:EmbeddedLlm",
     "openai": "inference.backends.openai_server:OpenAIServer",
+    "ray": "inference.backends.ray_cluster:RayCluster",  # --engine ray: any of the others, in replicas
     "transformers": "inference.backends.transformers_model:TransformersModel",
     "vllm": "inference.backends.vllm_engine:VllmEngine",
 }

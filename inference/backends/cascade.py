@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -38,15 +37,18 @@ class Cascade:
         """Join two loaded models."""
         self._transcriber = transcriber
         self._backend = backend
+        self.revisions: dict[str, str] = {**getattr(backend, "revisions", {})}
+        if transcriber.revision is not None:
+            self.revisions["asr"] = transcriber.revision
 
     async def answer(self, request: Request) -> Answer:
         """Transcribe the speech and answer the transcript."""
         if request.clip is None:
             return await self._backend.answer(request)
         try:
-            transcript = await asyncio.to_thread(self._transcriber.transcribe, request.clip)
+            transcript = await self._transcriber.transcribe(request.clip)
         except asr.TranscriptionFailed as error:
-            return Answer(None, f"transcription failed: {error}")
+            return Answer(None, f"transcription failed: {error}", error.permanent)
         answer = await self._backend.answer(replace(request, clip=None, text=transcript))
         return replace(answer, transcript=transcript)
 
@@ -58,4 +60,5 @@ class Cascade:
 
     async def close(self) -> None:
         """Free both models."""
+        await self._transcriber.close()
         await self._backend.close()

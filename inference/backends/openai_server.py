@@ -46,15 +46,7 @@ class OpenAIServer:
         self._folded = _one_of(SYSTEM_LINES, settings, "system_line", "given") == "folded"
         self._extra = settings.get("request")
         self._stream = bool(settings.get("stream", False))
-        urls = settings.get("base_url") or [DEFAULT_BASE_URL]
-        self._pool = ServerPool(
-            [urls] if isinstance(urls, str) else list(urls),
-            settings["id"],
-            api_key=_api_key(settings),
-            timeout=settings.get("timeout_seconds", 600.0),
-            connections=settings.get("concurrency", DEFAULT_CONCURRENCY),
-            sleep=sleep,
-        )
+        self._pool = pool_of(settings, flag="--base_url", sleep=sleep)
 
     async def answer(self, request: Request) -> Answer:
         """Send the turn and wait for its answer."""
@@ -96,6 +88,32 @@ class OpenAIServer:
         else:
             parts.append({"type": "input_audio", "input_audio": {"data": audio, "format": self._audio_format}})
         return messages_of(None if folded else request.system, parts)
+
+
+def pool_of(settings: Mapping[str, Any], *, flag: str, sleep: Callable[[float], Awaitable[None]]) -> ServerPool:
+    """Return the servers that a model's settings name; nothing is sent yet.
+
+    Args:
+        settings: `id`, `base_url`, `api_key_env`, `timeout_seconds` and `concurrency`, as `OpenAIServer` takes them.
+        flag: what a user names other servers with.
+        sleep: waits between attempts.
+
+    Raises:
+        UsageError: an address cannot be one, or the key that the hosted service needs is missing.
+    """
+    urls = settings.get("base_url") or [DEFAULT_BASE_URL]
+    variable = settings.get("api_key_env", DEFAULT_KEY_VARIABLE)
+    key = os.environ.get(variable)
+    if not (key or settings.get("base_url")):
+        raise UsageError(f"{DEFAULT_BASE_URL} needs a key: set {variable}, or name another server with {flag}")
+    return ServerPool(
+        [urls] if isinstance(urls, str) else list(urls),
+        settings["id"],
+        api_key=key,
+        timeout=settings.get("timeout_seconds", 600.0),
+        connections=settings.get("concurrency", DEFAULT_CONCURRENCY),
+        sleep=sleep,
+    )
 
 
 def encoded(clip: Clip, audio_format: str) -> bytes:
@@ -147,14 +165,6 @@ def _answer(reply: ChatReply) -> Answer:
         completion_tokens=reply.completion_tokens or None,
         reasoning=reasoning,
     )
-
-
-def _api_key(settings: Mapping[str, Any]) -> str | None:
-    variable = settings.get("api_key_env", DEFAULT_KEY_VARIABLE)
-    key = os.environ.get(variable)
-    if not (key or settings.get("base_url")):
-        raise UsageError(f"{DEFAULT_BASE_URL} needs a key: set {variable}, or name another server with --base_url")
-    return key
 
 
 def _one_of(known: Mapping[str, Any] | tuple[str, ...], settings: Mapping[str, Any], name: str, default: str) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from data.errors import ModelError
-from inference.chat import ATTEMPTS, ChatClient, ChatError, ChatReply, Sampling
+from inference.chat import ATTEMPTS, PATIENCE, ChatClient, ChatError, ChatReply, Sampling
 
 ASIDE = 30.0  # seconds without a request for a server that could not be reached
+Reply = TypeVar("Reply")
 
 
 class ServerUnreachable(ModelError):  # outside this file a ModelError like any other
@@ -49,7 +50,7 @@ class ServerPool:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Connect lazily: nothing is sent before the first `complete`.
+        """Connect lazily: nothing is sent before the first request.
 
         Args:
             base_urls: one or more addresses up to and including `/v1`.
@@ -76,6 +77,7 @@ class ServerPool:
                     connections=connections,
                     attempts=attempts,
                     unreachable=ServerUnreachable,
+                    patience=0.0 if len(base_urls) > 1 else PATIENCE,
                     sleep=sleep,
                 )
             )
@@ -102,13 +104,35 @@ class ServerPool:
             ChatError: this request cannot be answered.
             ModelError: no server can be reached, or one refuses the key or the model.
         """
+        return await self._answered(lambda client: client.complete(messages, sampling, extra=extra, stream=stream))
+
+    async def transcribe(self, audio: bytes, audio_format: str, *, language: str | None = None) -> str:
+        """Have the least busy server transcribe a recording; while the failure is a passing one, the others too.
+
+        Args:
+            audio: an audio file's content.
+            audio_format: its format, as files of it end.
+            language: what is spoken, by its ISO 639-1 code; None lets the server tell.
+
+        Raises:
+            ChatError: this recording cannot be transcribed.
+            ModelError: no server can be reached, or one refuses the key or the model.
+        """
+        return await self._answered(lambda client: client.transcribe(audio, audio_format, language=language))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for server in self._servers:
+            await server.client.close()
+
+    async def _answered(self, send: Callable[[ChatClient], Awaitable[Reply]]) -> Reply:
         tried: list[_Server] = []
         failed: ChatError | None = None
         gone: ServerUnreachable | None = None
         while server := self._next(tried):
             tried.append(server)
             try:
-                return await self._ask(server, messages, sampling, extra, stream)
+                return await self._ask(server, send)
             except ServerUnreachable as error:
                 gone = error
             except ChatError as error:
@@ -117,11 +141,6 @@ class ServerPool:
                 failed = error
         # Where one server at least did say something, the failure is the item's and not the run's.
         raise failed or gone or AssertionError("unreachable: one server at least is tried")
-
-    async def close(self) -> None:
-        """Close all connections."""
-        for server in self._servers:
-            await server.client.close()
 
     def _next(self, tried: Sequence[_Server]) -> _Server | None:
         """Return the server to ask now, or None when all that may be asked were tried."""
@@ -132,20 +151,13 @@ class ServerPool:
         left = [server for server in usable if server not in tried]
         return min(left, key=lambda server: (server.in_flight, server.asked), default=None)
 
-    async def _ask(
-        self,
-        server: _Server,
-        messages: Sequence[Mapping[str, Any]],
-        sampling: Sampling,
-        extra: Mapping[str, Any] | None,
-        stream: bool,
-    ) -> ChatReply:
+    async def _ask(self, server: _Server, send: Callable[[ChatClient], Awaitable[Reply]]) -> Reply:
         if server.aside_until is not None:
             self._set_aside(server)  # this request alone finds out whether it is back: no others behind it
         server.in_flight += 1
         server.asked += 1
         try:
-            reply = await server.client.complete(messages, sampling, extra=extra, stream=stream)
+            reply = await send(server.client)
         except ServerUnreachable:
             self._set_aside(server)
             raise

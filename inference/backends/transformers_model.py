@@ -28,12 +28,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from data.audio import Clip
 from data.errors import ModelError, UsageError
 from inference.backends import Answer, Request
+from inference.backends.checkpoints import check_rate, described, is_out_of_memory, load_failure, place_of, revision_of
 from inference.chat import Sampling, messages_of
 
 BATCH_SIZE = 8
@@ -101,7 +101,9 @@ class TransformersModel:
         self._stop = tuple(settings.get("stop") or ())
         self._folded = settings.get("system_line") == "folded"
         self._loaded = _load(settings, engine)
-        _check_rate(self._loaded.extractor, settings.get("sampling_rate", DEFAULT_SAMPLING_RATE))
+        check_rate(self._loaded.extractor, settings.get("sampling_rate", DEFAULT_SAMPLING_RATE))
+        revision = revision_of(place_of(str(settings["id"])))
+        self.revisions = {} if revision is None else {"model": revision}
         self._waiting: list[_Waiting] = []
         self._serving: asyncio.Task[None] | None = None
         # Features of the next batch are computed while the model writes the answers of this one. A tokeniser written in
@@ -190,7 +192,7 @@ class TransformersModel:
         try:
             answers = await loop.run_in_executor(self._worker, self._answers, requests, inputs)
         except Exception as error:  # whatever it is, nobody may wait for ever
-            answers = [Answer(None, _described(error))] * len(batch)
+            answers = [Answer(None, described(error))] * len(batch)
         for waiting, answer in zip(batch, answers, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(answer)
@@ -237,7 +239,7 @@ class TransformersModel:
             return self._generate(requests, inputs if inputs is not None else self._encode(requests))
         except Exception as error:  # transformers, torch and code of the checkpoint raise anything
             # Only words are kept: the error's traceback holds the tensors that did not fit.
-            reason, exhausted = _described(error), _is_out_of_memory(error)
+            reason, exhausted = described(error), is_out_of_memory(error)
             permanent = isinstance(error, ValueError)
         del inputs
         if len(requests) == 1:
@@ -353,7 +355,7 @@ class TransformersModel:
         try:
             self.rendered(Request(None, "Hello.", None, Sampling(0.0, 1.0, 1)))
         except Exception as error:  # templates and tokenisers raise anything
-            raise ModelError(f"{name} has no usable chat template ({_described(error)}); is it a base model?") from None
+            raise ModelError(f"{name} has no usable chat template ({described(error)}); is it a base model?") from None
 
 
 def _kind(request: Request) -> tuple[bool, Sampling]:
@@ -373,19 +375,6 @@ def _wav(clip: Clip) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, clip.samples, clip.rate, format="WAV", subtype="FLOAT")
     return file.getvalue()
-
-
-def _described(error: BaseException) -> str:
-    """Return an error in one line."""
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Return whether a smaller batch could have gone through; torch's CPU allocator raises a plain RuntimeError."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
 
 
 def _on_device(inputs: Mapping[str, Any], model: Any) -> dict[str, Any]:
@@ -411,12 +400,6 @@ def _check_engine(engine: Mapping[str, Any]) -> None:
         raise UsageError(f"engine setting batch_size is {size!r}; expected a whole number above 0")
 
 
-def _check_rate(extractor: Any, rate: int) -> None:
-    own = getattr(extractor, "sampling_rate", None)
-    if own is not None and own != rate:
-        raise UsageError(f"the model hears at {own} Hz, the clips are decoded at {rate} Hz; set sampling_rate = {own}")
-
-
 def _load(settings: Mapping[str, Any], engine: Mapping[str, Any]) -> _Loaded:
     """Return the checkpoint that the settings name.
 
@@ -431,10 +414,7 @@ def _load(settings: Mapping[str, Any], engine: Mapping[str, Any]) -> _Loaded:
             f"the transformers back end needs torch and transformers ({error}): pip install -e '.[transformers]'"
         ) from None
     name = str(settings["id"])
-    folder = Path(name).expanduser()
-    if not folder.is_dir() and name.startswith((".", "/", "~")):
-        raise ModelError(f"{name}: no such folder")
-    place = str(folder) if folder.is_dir() else name
+    place = place_of(name)
     trusted = bool(settings.get("trust_remote_code", False))
     try:
         config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=trusted)
@@ -444,7 +424,7 @@ def _load(settings: Mapping[str, Any], engine: Mapping[str, Any]) -> _Loaded:
     except ModelError:
         raise
     except Exception as error:  # transformers, the hub's client and a checkpoint's own code raise anything
-        raise ModelError(_load_failure(name, error)) from error
+        raise ModelError(load_failure(name, error)) from error
     model.eval()
     tokenizer = getattr(processor, "tokenizer", processor)
     if tokenizer.pad_token_id is None:
@@ -512,15 +492,3 @@ def _token_ids(model: Any, tokenizer: Any) -> set[int]:
     named = model.generation_config.eos_token_id
     ends = set(named if isinstance(named, list | tuple) else [named])
     return {int(token) for token in ends | {tokenizer.eos_token_id} if token is not None}
-
-
-def _load_failure(name: str, error: Exception) -> str:
-    """Return one line that says why a checkpoint cannot be loaded, and what to do."""
-    if isinstance(error, ValueError) and "trust_remote_code" in str(error):
-        return f"{name} comes with code of its own, which is not run unasked: read it, then add --trust_remote_code"
-    if isinstance(error, OSError) and not Path(name).expanduser().is_dir():
-        return (
-            f"{name} is no folder here, not in the local cache, and the hub does not hand it out: check the id, the "
-            f"connection (HF_HUB_OFFLINE) and, for gated models, HF_TOKEN ({_described(error)})"
-        )
-    return f"{name} cannot be loaded: {_described(error)}"

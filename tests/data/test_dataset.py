@@ -539,7 +539,7 @@ def test_a_root_that_is_a_link_works(sounds: Path) -> None:
 
 @pytest.mark.parametrize("given_path", ["", "closed-ended", "closed-ended/closed_standard_en.jsonl"])
 def test_the_hubs_cache_of_links_is_read(tmp_path: Path, write_jsonl: WriteJsonl, given_path: str) -> None:
-    """A snapshot's links into its own `blobs` are inside; links elsewhere in the cache are not."""
+    """A snapshot's links into its own `blobs`, or those of all repositories, are inside; links elsewhere are not."""
     repository = tmp_path / "datasets--someone--bench"
     snapshot = repository / "snapshots" / "0123abc"
     audio = snapshot / "closed-ended" / "en"
@@ -548,12 +548,17 @@ def test_the_hubs_cache_of_links_is_read(tmp_path: Path, write_jsonl: WriteJsonl
     (repository / "blobs" / "feed").write_bytes(b"x")
     (repository / "secret").write_bytes(b"x")
     (audio / "1.wav").symlink_to("../../../../blobs/feed")
+    (tmp_path / "blobs" / "ab").mkdir(parents=True)
+    (tmp_path / "blobs" / "ab" / "abcd").write_bytes(b"x")
+    (repository / "blobs" / "dead").symlink_to("../../blobs/ab/abcd")
+    (audio / "3.wav").symlink_to("../../../../blobs/dead")
     (audio / "2.wav").symlink_to("../../../../secret")
     write_jsonl(repository / "blobs" / "beef", [ROW])
     (snapshot / "closed-ended" / "closed_standard_en.jsonl").symlink_to("../../../blobs/beef")
     (file,) = dataset_files(snapshot / given_path)
     finder = AudioFinder(file.root)
     assert [finder.find(item.id.audio or "", file.path) for item in file.items()] == [audio / "1.wav"]
+    assert finder.find("en/3.wav", file.path) == audio / "3.wav"
     assert finder.matched_by_tail == 0
     with pytest.raises(AudioNotFound, match="outside"):
         finder.find("en/2.wav", file.path)

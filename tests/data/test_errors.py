@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data import errors
-from data.errors import DataError, JudgeError, JudgeUnavailable, ModelError, ToolkitError, UsageError
+from data.errors import DataError, FetchError, JudgeError, JudgeUnavailable, ModelError, ToolkitError, UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
         (ToolkitError("x"), 1),
         (UsageError("x"), 2),
         (DataError("x"), 2),
+        (FetchError("x"), 1),
         (ModelError("x"), 1),
         (JudgeError("x"), 1),
         (JudgeUnavailable("x"), 1),

@@ -41,6 +41,7 @@ def manifest(number: int, **fields: Any) -> dict[str, Any]:
         "started": f"2026-01-01T00:00:0{number}+00:00",
         "status": "complete",
         "duration_seconds": number + 0.5,
+        "engine": {"name": "ray", "address": f"10.0.0.{number}:6379"},
         "first_prompt": {"item": str(number)},
         "counts": {"items": 1, "answered": 1, "failed": 0},
         **fields,
@@ -178,15 +179,21 @@ def test_missing_and_unfinished_shards_are_named(make: Make) -> None:
         ({"model": {"name": "another", "backend": "x:Y"}}, "model.name"),
         ({"packages": {"numpy": "2"}}, "packages.numpy"),
         ({"data": {"root": "/data", "sha256": {}}}, "data.sha256.closed_standard_en.jsonl"),
+        ({"revisions": {"asr": "second"}}, "revisions.asr"),
     ],
 )
 def test_other_settings_are_named(make: Make, change: dict[str, Any], named: str) -> None:
     """Shards that were not run alike do not become one run, not even partially."""
-    folder = make(3, shard_2=change)
+    folder = make(3, shard_1={"revisions": {"asr": "first"}}, shard_2=change)
     for partial in (False, True):
         with pytest.raises(UsageError, match=named):
             merge(folder, partial=partial)
     assert not (folder / "run.json").exists()
+
+
+def test_a_shard_that_loaded_nothing_fits(make: Make) -> None:
+    """Where there was nothing to ask, no weights were loaded whose revision could be known."""
+    merge(make(3, shard_1={"revisions": {"asr": "first"}}, shard_3={"revisions": {"asr": "first"}}))
 
 
 def test_shards_of_two_arrays_are_refused(make: Make) -> None:

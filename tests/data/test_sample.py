@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from data import build_sample
-from data.variants import tts
-from data.variants.disfluency import KINDS
+from data.__main__ import main
+from data.dataset import SAMPLE
+from data.variants import recipe, tts, voices
 from data.variants.level import active, decibels
-from data.variants.manifest import decode, samples_sha256
+from data.variants.manifest import check, decode, differences, samples_sha256
+from data.variants.plan import plan
 
-SAMPLE = Path(build_sample.__file__).parent / "sample"
+RECIPE = SAMPLE / "recipe.toml"
 VARIANTS = ("standard", "background", "accent", "paralinguistics", "disfluency")
 CLOSED = [f"closed-ended/closed_{variant}_en.jsonl" for variant in VARIANTS] + ["closed-ended/closed_standard_cn.jsonl"]
 OPEN = ["open-ended/open_ended_en.jsonl", "open-ended/open_ended_cn.jsonl"]
@@ -150,7 +151,7 @@ def test_open_items_have_questions(file: str) -> None:
 def test_lines_say_how_they_were_spoken(file: str) -> None:
     """Voice, accent and language are those of the voice table."""
     for line in lines(file):
-        assert line["accent"] == tts.VOICES[line["voice"]].tag
+        assert line["accent"] == voices.VOICES[line["voice"]].tag
         assert line["language"] == ("zh" if file.endswith("_cn.jsonl") else "en")
         assert line.get("spoken_text") != line["prompt"]
 
@@ -196,8 +197,10 @@ def test_disfluency_lines_keep_the_fluent_words() -> None:
             del rest[start : start + len(added)]
         assert line["disfluency"]
         assert " ".join(rest) == fluent[line["key"]]
+        assert line["fluent_text"] == fluent[line["key"]]
     found = lines("closed-ended/closed_disfluency_en.jsonl")
-    assert {event["kind"] for line in found for event in line["disfluency"]} == set(KINDS)
+    kinds = {event["kind"] for line in found for event in line["disfluency"]}
+    assert kinds == {"restart", "repetition", "filled_pause"}
 
 
 def test_size() -> None:
@@ -207,7 +210,7 @@ def test_size() -> None:
 
 def test_manifest_agrees(capsys: pytest.CaptureFixture[str]) -> None:
     """The command finds no mismatch in the committed files."""
-    assert build_sample.main(["--check"]) == 0, capsys.readouterr().out
+    assert main(["build", "--check", "--out", str(SAMPLE)]) == 0, capsys.readouterr().out
 
 
 def test_check_names_every_mismatch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,9 +225,9 @@ def test_check_names_every_mismatch(tmp_path: Path, capsys: pytest.CaptureFixtur
     (english / "adjustment_999.ogg").write_bytes(b"")
     with (copy / ADJUSTMENT[1]).open("a", encoding="utf-8") as stream:
         stream.write('{"key": 99}\n')
-    assert build_sample.main(["--check", "--out", str(copy)]) == 1
+    assert main(["build", "--check", "--out", str(copy)]) == 1
     said = capsys.readouterr().out
-    assert len(said.splitlines()) == 7, said
+    assert len(said.splitlines()) == 6, said
     for piece in (
         "001.ogg: samples differ",
         "002.ogg: missing",
@@ -245,27 +248,50 @@ def test_check_accepts_the_same_sound_in_other_bytes(tmp_path: Path) -> None:
     path.unlink()
     sf.write(path, np.rint(samples * 32768).astype(np.int16), rate, format="FLAC")
     assert samples_sha256(decode(path)[0]) == samples_sha256(samples)
-    assert build_sample.check(copy) == []
+    assert check(copy) == []
 
 
 def test_check_without_manifest_is_a_data_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty folder ends in one line and exit code 2."""
-    assert build_sample.main(["--check", "--out", str(tmp_path)]) == 2
+    assert main(["build", "--check", "--out", str(tmp_path)]) == 2
     assert "no readable manifest" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_rebuild_gives_the_same_samples(tmp_path: Path) -> None:
-    """With the recorded engines and libraries a rebuild is the committed sample."""
-    for voice in tts.VOICES:
-        if reason := tts.missing(voice):
+def test_lines_record_how_they_were_made() -> None:
+    """Every line names seed, recipe and the hash of the prompt that it comes from; the recipe is the manifest's."""
+    for file in FILES:
+        for index, line in enumerate(lines(file)):
+            assert line["seed"] == manifest()["settings"]["seed"] + index
+            assert line["recipe"] == manifest()["recipe"]
+            assert len(line["source_sha256"]) == 64
+
+
+def test_sample_is_what_its_recipe_plans() -> None:
+    """The recipe and the prompts give the lines that are committed, but for what was measured on the sound."""
+    for name in {line["voice"] for file in FILES for line in lines(file)}:
+        if reason := tts.missing(voices.VOICES[name]):
             pytest.skip(reason)
-    if build_sample._tools() != manifest()["tools"]:
-        pytest.skip("other versions of engines or libraries than the manifest records")
-    build_sample.build(tmp_path)
-    rebuilt = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
-    hashes = [
-        {path: entry["samples_sha256"] for path, entry in made["audio"].items()} for made in (rebuilt, manifest())
-    ]
-    assert hashes[0] == hashes[1]
-    assert rebuilt["files"] == manifest()["files"]
+    planned = plan(recipe.read(RECIPE), {})
+    assert planned.recipe_id == manifest()["recipe"]
+    assert list(planned.files) == FILES
+    for file in FILES:
+        measured = [{name: line.get(name) for name in ("snr_db",) if name in line} for line in lines(file)]
+        made = [
+            {**item.fields, **more, "recipe": planned.recipe_id}
+            for item, more in zip(planned.files[file], measured, strict=True)
+        ]
+        assert made == lines(file)
+
+
+@pytest.mark.slow
+def test_one_command_rebuilds_the_sample(tmp_path: Path) -> None:
+    """A rebuild has the committed samples; with other engines or libraries, their lengths, levels and ratios."""
+    for row in voices.VOICES.values():
+        if row.name in manifest()["settings"]["voices"] and (reason := tts.missing(row)):
+            pytest.skip(reason)
+    flags = ["--out", str(tmp_path / "set"), "--cache", str(tmp_path / "cache"), "--asr", "none"]
+    assert main(["build", str(RECIPE), *flags]) == 0
+    rebuilt = json.loads((tmp_path / "set" / "manifest.json").read_text(encoding="utf-8"))
+    assert differences(rebuilt, manifest()) == []
+    if rebuilt["tools"] == manifest()["tools"]:
+        assert rebuilt["files"] == manifest()["files"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UsageError
-from data.suites import LANGUAGES, SUITES, VARIANTS, FileKind, file_kind, language, suite_named
+from data.suites import LANGUAGES, SUITES, VARIANTS, FileKind, Suite, file_kind, file_name, language, suite_named
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,18 @@ def test_every_name_of_a_language_is_known(name: str, code: str) -> None:
     assert language(name) == code
 
 
-@pytest.mark.parametrize("name", ["", "de", "english", "zh-CN"])
-def test_an_unknown_language_is_named_with_the_known_ones(name: str) -> None:
-    """The error lists the languages."""
+@pytest.mark.parametrize(("name", "code"), [("de", "de"), ("FR", "fr")])
+def test_any_two_letter_code_is_a_language(name: str, code: str) -> None:
+    """Sets can be built in any language that a voice speaks."""
+    assert language(name) == code
+
+
+@pytest.mark.parametrize("name", ["", "d", "deu", "english", "zh-CN", "d1", "dé"])
+def test_what_is_no_code_is_no_language(name: str) -> None:
+    """The error says what a code looks like."""
     with pytest.raises(UsageError) as caught:
         language(name)
-    assert str(caught.value) == f"unknown language '{name}'; known: en, zh|cn"
+    assert str(caught.value) == f"unknown language '{name}'; give a two-letter code such as en, zh or de"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +87,9 @@ def test_an_unknown_language_is_named_with_the_known_ones(name: str) -> None:
         ("open_ended_en.jsonl", ("open", "standard", "en")),
         ("open_ended_cn.jsonl", ("open", "standard", "zh")),
         ("open_ended_zh.jsonl", ("open", "standard", "zh")),
+        ("open_ended_accent_en.jsonl", ("open", "accent", "en")),
+        ("closed_standard_de.jsonl", ("closed", "standard", "de")),
+        ("adjustment_fr.jsonl", ("adjustment", "standard", "fr")),
         ("adjustment_en.jsonl", ("adjustment", "standard", "en")),
         ("adjustment_cn.jsonl", ("adjustment", "standard", "zh")),
         ("somewhere/else/adjustment_cn.jsonl", ("adjustment", "standard", "zh")),
@@ -100,7 +109,8 @@ def test_a_file_name_says_what_the_file_is(name: str, kind: tuple[str, str, str]
         "",
         "closed_en.jsonl",
         "closed__en.jsonl",
-        "closed_standard_fr.jsonl",
+        "closed_standard_old.jsonl",
+        "closed_standard_FR.jsonl",
         "closed_standard_en.json",
         "closed_standard_en.jsonl.bak",
         "closed_standard_en_gpt4.jsonl",
@@ -117,6 +127,17 @@ def test_a_file_name_says_what_the_file_is(name: str, kind: tuple[str, str, str]
 def test_other_names_say_nothing(name: str) -> None:
     """What is not in the hub's layout is no benchmark file."""
     assert file_kind(name) is None
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
+@pytest.mark.parametrize("lang", ["en", "zh", "de"])
+def test_a_file_is_named_as_it_is_read(suite: Suite, lang: str) -> None:
+    """The name made for a subset, variant and language is read as these; Chinese files end in cn."""
+    for variant in ("standard",) if suite.name == "adjustment" else VARIANTS:
+        name = file_name(suite, variant, lang)
+        assert file_kind(name) == FileKind(suite, variant, lang)
+        assert name.endswith("_cn.jsonl") == (lang == "zh")
+    assert file_name(SUITES["open"], "standard", "en") == "open_ended_en.jsonl"
 
 
 @given(st.text(st.characters()))

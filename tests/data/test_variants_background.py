@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import DataError, UsageError
-from data.variants.background import KINDS, mix, noise
+from data.variants.background import KINDS, check_ratio, heard_talkers, mix, noise, recorded, recordings
 from data.variants.level import PEAK, Samples, active, decibels, levelled, padded, resampled
 
 RATE = 16000
@@ -115,3 +119,83 @@ def test_resampling_keeps_the_duration() -> None:
     samples = talk(1.0)
     assert len(resampled(samples, RATE, 8000)) == len(samples) // 2
     assert resampled(samples, RATE, RATE) is samples
+
+
+@pytest.mark.parametrize("snr_db", [-20.1, 51.0, float("nan"), float("inf")])
+def test_ratio_out_of_reach_is_refused(snr_db: float) -> None:
+    """The reachable ones are named."""
+    with pytest.raises(UsageError, match="cannot be reached; give one from -20 to 50 dB"):
+        check_ratio(snr_db)
+    with pytest.raises(UsageError, match="cannot be reached"):
+        mix(talk(), noise("pink", 5 * RATE, RATE, 1), RATE, snr_db)
+
+
+def test_only_what_is_heard_is_asked_for() -> None:
+    """Of many talkers six are taken, and it can be told beforehand which."""
+
+    class Counting(Sequence[Samples]):
+        asked: list[int]
+
+        def __init__(self) -> None:
+            self.asked = []
+
+        def __len__(self) -> int:
+            return 50
+
+        def __getitem__(self, index: int) -> Samples:  # type: ignore[override]
+            self.asked.append(index)
+            return talk(seed=index)
+
+        def __iter__(self) -> Iterator[Samples]:
+            raise AssertionError
+
+    talkers = Counting()
+    noise("babble", RATE, RATE, 9, talkers)
+    assert talkers.asked == heard_talkers(50, 9)
+    assert len(set(talkers.asked)) == 6
+
+
+def recording(path: Path, seconds: float, *, silent_from: float = 99.0, rate: int = 22050) -> Path:
+    """Write a stereo recording of noise."""
+    samples = 0.1 * np.random.RandomState(1).standard_normal((round(seconds * rate), 2))
+    samples[round(silent_from * rate) :] = 0
+    sf.write(path, samples, rate)
+    return path
+
+
+def test_recordings_are_found_and_cut(tmp_path: Path) -> None:
+    """From a seeded place; what is too short is looped; the ratio is reached on what was cut."""
+    (tmp_path / "deep").mkdir()
+    long, short = recording(tmp_path / "long.wav", 6.0), recording(tmp_path / "deep" / "short.flac", 0.7)
+    (tmp_path / "notes.txt").write_text("no audio")
+    assert recordings(tmp_path) == [short, long]
+    speech = talk()
+    for path in (long, short):
+        sound, start = recorded(path, speech, RATE, 5)
+        again, again_start = recorded(path, speech, RATE, 5)
+        assert (len(sound), start) == (len(speech), again_start)
+        assert np.array_equal(sound, again)
+        assert mix(speech, sound, RATE, 5.0).snr_db == pytest.approx(5.0, abs=0.01)
+    assert len({recorded(long, speech, RATE, seed)[1] for seed in range(5)}) == 5
+
+
+def test_a_pause_is_no_noise(tmp_path: Path) -> None:
+    """A recording that falls silent is used where it is not; one that is all silence is refused."""
+    speech = talk(0.5)
+    path = recording(tmp_path / "half.wav", 20.0, silent_from=10.0)
+    assert all(recorded(path, speech, RATE, seed)[1] < 10.0 for seed in range(10))
+    silence = recording(tmp_path / "silence.wav", 3.0, silent_from=0.0)
+    with pytest.raises(DataError, match=r"silence\.wav: silent wherever noise was looked for"):
+        recorded(silence, speech, RATE, 1)
+
+
+def test_folder_without_audio_is_refused(tmp_path: Path) -> None:
+    """An empty folder, a missing one, and a file that is no audio."""
+    with pytest.raises(DataError, match="holds no audio"):
+        recordings(tmp_path)
+    with pytest.raises(DataError, match="no such folder"):
+        recordings(tmp_path / "none")
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"no sound")
+    with pytest.raises(DataError, match=r"broken\.wav: audio unreadable"):
+        recorded(broken, talk(), RATE, 1)

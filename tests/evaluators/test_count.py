@@ -13,6 +13,7 @@ import pytest
 
 from data.errors import DataError
 from data.suites import SUITES, Suite
+from evaluators import stats
 from evaluators.count import FileResult, count_file
 
 Write = Callable[[Path, list[dict[str, Any]]], Path]
@@ -63,6 +64,34 @@ def test_missing_response_of_a_shared_prompt_unscores_all_its_items(tmp_path: Pa
     assert (result.tally.n_items, result.tally.n_scored) == (3, 1)
     assert result.own_responses is not None
     assert result.own_responses.n_scored == 2
+
+
+@pytest.mark.parametrize("profile", ["reference", "fixed"])
+def test_intervals_count_keys_and_shared_responses_as_clusters(
+    tmp_path: Path, write_jsonl: Write, profile: str
+) -> None:
+    """Renderings of one key are a cluster; so are, in the reference's row, items that it judges by one response."""
+    rows = [
+        {
+            "key": key,
+            "prompt": f"P{key}",
+            "audio_path": f"{voice}/{key}",
+            **NO_COMMA,
+            "response": "a, b" if key % 3 else "a",
+        }
+        for key in range(60)
+        for voice in ("one", "other")
+    ]
+    result = count_file(write_jsonl(tmp_path / "file.jsonl", rows), CLOSED, profile)
+    by_key = result.tally.cells()["strict-prompt"]
+    assert (by_key.n, by_key.method) == (120, stats.BOOTSTRAP)
+    shared = [{**row, "key": place} for place, row in enumerate(rows)]
+    result = count_file(write_jsonl(tmp_path / "file.jsonl", shared), CLOSED, profile)
+    own = result.tally if profile == "fixed" else result.own_responses
+    assert own is not None
+    assert own.cells()["strict-prompt"].method == stats.WILSON
+    if profile == "reference":
+        assert result.tally.cells()["strict-prompt"].ci95 == by_key.ci95
 
 
 @pytest.mark.parametrize(("profile", "items", "replaced"), [("reference", 3, 0), ("fixed", 2, 1)])

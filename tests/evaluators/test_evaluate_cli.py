@@ -89,7 +89,13 @@ def test_json_has_the_documented_form(run_folder: Path, capsys: pytest.CaptureFi
         "mean-instruction",
     ]
     own = file["own_responses"]["metrics"]["strict-prompt"]
-    assert own == {"value": 1.0, "n": 1, "bounds": [0.5, 1.0], "ci95": None}
+    assert own == {
+        "value": 1.0,
+        "n": 1,
+        "bounds": [0.5, 1.0],
+        "ci95": [pytest.approx(0.2065, abs=5e-5), 1.0],
+        "method": "Wilson",
+    }
 
 
 @pytest.mark.parametrize(
@@ -159,11 +165,11 @@ CUT_ANSWER = {"finish_reason": "length"}
             ["† 2 of 2 recordings were cut at 12.5 to 30 s, the model's limit."],
             (2, [12.5, 30.0], 0),
         ),
-        ([CUT_ANSWER, {}], "closed ‡ ", ["‡ 1 of 2 answers ended at max_tokens."], (0, [], 1)),
+        ([CUT_ANSWER, {}], "closed ‡ ", ["Of 3 answers: 1 cut off at max_tokens (‡)."], (0, [], 1)),
         (
             [{**CUT_AUDIO, **CUT_ANSWER}, CUT_ANSWER],
             "closed †‡ ",
-            ["† 1 of 2 recordings were cut at 30 s, the model's limit.", "‡ 2 of 2 answers ended at max_tokens."],
+            ["† 1 of 2 recordings were cut at 30 s, the model's limit.", "Of 3 answers: 2 cut off at max_tokens (‡)."],
             (1, [30.0], 2),
         ),
         ([{"audio_seconds_used": "x", "audio_seconds_cut": "y"}, {"finish_reason": 7}], "closed ", [], (0, [], 0)),
@@ -184,10 +190,10 @@ def test_what_was_cut_is_marked_and_counted(
     other = write_jsonl(tmp_path / "closed_accent_en.jsonl", [CLOSED_LINE])
     shown = output(capsys, "--src_file", path, other, "--by", "instruction").splitlines()
     assert sum(line.strip().startswith(f"{name} ") for line in shown) == (2 if notes else 4)
-    assert [line.removeprefix("· ") for line in shown if line[2:3] in ("†", "‡")] == notes
+    assert [line.removeprefix("· ") for line in shown if line[2:3] == "†" or "(‡)" in line] == notes
     file, _ = json.loads(output(capsys, "--src_file", path, other, "--format", "json"))["files"]
     assert file["cut_audio"] == {"n": counts[0], "at_seconds": counts[1]}
-    assert file["cut_answers"] == counts[2]
+    assert file["answers"]["truncated"] == counts[2]
 
 
 def test_markdown_is_escaped(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +203,7 @@ def test_markdown_is_escaped(tmp_path: Path, write_jsonl: Write, capsys: pytest.
     text = output(capsys, "--src_file", path, "--format", "markdown")
     assert "&lt;b>x\\|y&lt;/b> # head" in text
     assert "<b>" not in text
-    assert "| open | standard | en | 1 | 1 | 100.00 | 100.00 |" in text
+    assert "| open | standard | en | 1 | 1 | 100.00 20.7–100.0 | 100.00 20.7–100.0 |" in text
 
 
 def test_control_characters_do_not_reach_the_terminal(
@@ -228,6 +234,85 @@ def test_details_and_by_instruction(run_folder: Path, capsys: pytest.CaptureFixt
     lines = [json.loads(line) for line in details.read_text(encoding="utf-8").splitlines()]
     assert [line["file"] for line in lines].count("closed_accent_cn.jsonl") == 2
     assert len(lines) == 5
+
+
+def test_by_family_and_by_a_field(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """--by family adds kinds up; --by FIELD adds items up by what their lines say, numbers in their order."""
+    lines = [
+        {
+            **CLOSED_LINE,
+            "key": key,
+            "prompt": f"p{key}",
+            "response": None if key == 5 else "no comma" if key % 2 else "a, b",
+            "snr_db": (10.0, 5.0, -5.0)[key % 3],
+            "disfluency": [{"kind": "filled_pause"}, {"kind": "repetition"}] if key < 4 else [],
+        }
+        for key in range(12)
+    ]
+    path = write_jsonl(tmp_path / "closed_background_en.jsonl", lines)
+    flags = ("--src_file", path, "--profile", "fixed")
+    (file,) = json.loads(output(capsys, *flags, "--by", "snr_db", "--format", "json"))["files"]
+    groups = file["by"]["groups"]
+    assert (file["by"]["field"], list(groups)) == ("snr_db", ["-5.0", "5.0", "10.0"])
+    assert [(group["n_items"], group["n_scored"]) for group in groups.values()] == [(4, 3), (4, 4), (4, 4)]
+    assert groups["5.0"]["metrics"]["strict-prompt"]["value"] == 0.5
+    assert groups["5.0"]["metrics"]["strict-prompt"]["method"] == "Wilson"
+    (file,) = json.loads(output(capsys, *flags, "--by", "disfluency", "--format", "json"))["files"]
+    counts = {name: group["n_items"] for name, group in file["by"]["groups"].items()}
+    assert counts == {"filled_pause": 4, "none": 8, "repetition": 4}
+    (file,) = json.loads(output(capsys, *flags, "--by", "family", "--format", "json"))["files"]
+    assert file["by_family"]["punctuation"]["strict"]["n"] == 11
+    text = output(capsys, *flags, "--by", "snr_db")
+    assert [line.split()[3] for line in text.splitlines() if line.split()[:1] == ["closed"]][1:] == [
+        "-5.0",
+        "5.0",
+        "10.0",
+    ]
+    assert "punctuation" in output(capsys, *flags, "--by", "family")
+
+
+def test_fields_that_group_nothing_are_refused(
+    tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A field that no line has, and one that differs on every line, are refused in one line."""
+    lines = [{**CLOSED_LINE, "key": key, "prompt": f"p{key}"} for key in range(150)]
+    path = write_jsonl(tmp_path / "closed_standard_en.jsonl", lines)
+    for field, says in (("voice", "no line has this field"), ("prompt", "150 different values")):
+        assert main(["--src_file", str(path), "--by", field]) == 2
+        shown = capsys.readouterr()
+        assert f"--by {field}" in shown.err
+        assert says in shown.err
+        assert shown.out == ""
+
+
+def test_answers_are_remarked_on(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Empty, cut off, refusing and other-language answers are counted, and move no score."""
+    texts = ["", "I'm sorry, but I can't help.", "从前有一个渔夫，他住在海边的一个小村子里，每天都出海。", "fine", None]
+    lines = [{**CLOSED_LINE, "key": key, "prompt": f"p{key}", "response": text} for key, text in enumerate(texts)]
+    lines[3]["finish_reason"] = "length"
+    path = write_jsonl(tmp_path / "closed_standard_en.jsonl", lines)
+    details = tmp_path / "details.jsonl"
+    (file,) = json.loads(output(capsys, "--src_file", path, "--format", "json", "--details", details))["files"]
+    assert file["answers"] == {"n": 4, "empty": 1, "truncated": 1, "refusal": 1, "other_language": 1}
+    found = [json.loads(line)["remarks"] for line in details.read_text().splitlines()]
+    assert found == [["empty"], ["refusal"], ["other_language"], ["truncated"], []]
+    text = output(capsys, "--src_file", path)
+    assert "Of 4 answers: 1 empty, 1 cut off at max_tokens (‡), 1 open like a refusal, 1 in the script of" in text
+
+
+def test_agreement_stands_beside_judged_numbers(
+    tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How far a judge's replies agree is shown with every judged file."""
+    replies = [['["YES"]'] * 4, ['["NO"]'] * 4, ['["YES"]', '["NO"]', '["YES"]', "unreadable"]]
+    lines = [{**OPEN_LINE, "key": key, "pred_score": replies[key % 3]} for key in range(60)]
+    path = write_jsonl(tmp_path / "open_ended_en.jsonl", lines)
+    (file,) = json.loads(output(capsys, "--src_file", path, "--format", "json"))["files"]
+    agreement = file["agreement"]
+    assert (agreement["among"], agreement["n"]) == ("replies", 60)
+    assert agreement["ci95"][0] < agreement["value"] < agreement["ci95"][1]
+    shown = f"alpha among the judge's replies to one question is {agreement['value']:.2f}"
+    assert shown in output(capsys, "--src_file", path)
 
 
 BAD_FILES: dict[str, bytes] = {

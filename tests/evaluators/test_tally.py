@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.records import ItemId, Mark, Score
+from evaluators import stats
 from evaluators.tally import EVALUATORS, Ratio, Tally
 
 OPEN_REPLIES = {
@@ -160,3 +162,57 @@ def test_open_sums_are_plain_fractions_inside_their_bounds(items: list[tuple[str
 def test_ratio_of_nothing_has_no_value() -> None:
     """An empty sum has no value, and could be anything."""
     assert (Ratio().value, Ratio().bounds) == (None, (0.0, 1.0))
+
+
+def closed_lines(generator: random.Random, count: int) -> list[dict[str, Any]]:
+    """Return items with one to three instructions, met by chance."""
+    ids = ["punctuation:no_comma", "startend:quotation", "detectable_format:title"]
+    texts = ["plain", "a, b", '"quoted"', "<<title>>", '"<<both>>"', 'an introduction, then\n"<<both>>"']
+    return [
+        {"response": generator.choice(texts), "instruction_id_list": ids[:n], "kwargs": [{}] * n}
+        for n in (generator.randint(1, 3) for _ in range(count))
+    ]
+
+
+def test_every_metric_has_an_interval_and_names_its_method() -> None:
+    """Items are plain proportions; instructions, and the means of strict and loose, are ratios over clusters."""
+    cells = tally_of("close", closed_lines(random.Random(1), 200)).cells()
+    assert {metric: cell.method for metric, cell in cells.items()} == {
+        "strict-prompt": stats.WILSON,
+        "strict-instruction": stats.BOOTSTRAP,
+        "loose-prompt": stats.WILSON,
+        "loose-instruction": stats.BOOTSTRAP,
+        "mean-prompt": stats.BOOTSTRAP,
+        "mean-instruction": stats.BOOTSTRAP,
+    }
+    for cell in cells.values():
+        assert cell.ci95 is not None
+        assert cell.value is not None
+        assert cell.ci95[0] < cell.value < cell.ci95[1]
+    plain = cells["strict-prompt"]
+    assert plain.value is not None
+    assert plain.ci95 == stats.wilson(plain.value, 200)
+
+
+def test_renderings_of_one_key_are_one_cluster() -> None:
+    """Four copies of every item say no more than one: the interval stays as wide, although n is four times as large."""
+    lines = closed_lines(random.Random(2), 100)
+    alone, copied = Tally(EVALUATORS["close"]), Tally(EVALUATORS["close"])
+    for key, fields in enumerate(lines):
+        score = EVALUATORS["close"].score(item(key), fields, "fixed")
+        alone.add(score, fields["instruction_id_list"], cluster=key)
+        for _ in range(4):
+            copied.add(score, fields["instruction_id_list"], cluster=key)
+    for metric in ("strict-instruction", "mean-prompt"):
+        one, four = alone.cells()[metric], copied.cells()[metric]
+        assert (four.n, four.value, four.method) == (4 * one.n, one.value, stats.BOOTSTRAP)
+        assert four.ci95 == pytest.approx(one.ci95)
+    assert copied.cells()["strict-prompt"].method == stats.BOOTSTRAP
+
+
+def test_cells_follow_what_is_added() -> None:
+    """Numbers that were read once are counted anew after the next item."""
+    tally = tally_of("open", [{"response": "r", "decomposed_questions": ["a"], "pred_score": ['["YES"]'] * 4}])
+    assert tally.cells()["prompt"].n == 1
+    tally.add(Score(item(2), {"questions": (Mark(False, "", ""),)}))
+    assert (tally.cells()["prompt"].n, tally.cells()["prompt"].value) == (2, 0.5)

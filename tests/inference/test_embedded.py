@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data import audio, dataset
+from data import audio, cache, dataset
 from data.errors import ModelError
 from inference import asr, embedded, models
 from inference.backends import Answer, Request, load_backend
@@ -187,7 +187,7 @@ def test_a_missing_runtime_is_named(package: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(ModelError, match=f"the package {package} is not installed"):
         if package == "faster_whisper":
-            asr.FasterWhisper("any", language="en", threads=1)
+            asr.FasterWhisper("any", {})
         elif package == "xllamacpp":
             embedded.LlamaServer(Path("any.gguf"), threads=1)
         else:
@@ -225,7 +225,7 @@ def test_the_cache_repairs_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     """A damaged F16 file is made anew, byte for byte the same, then found again; a damaged note is not believed."""
     whole = embedded._sha256(embedded.llm_file())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    path = embedded._cache_folder() / f"{embedded.LLM_NAME}-{embedded.LLM_SHA256[:12]}-f16.gguf"
+    path = cache.folder() / f"{embedded.LLM_NAME}-{embedded.LLM_SHA256[:12]}-f16.gguf"
     note = path.with_suffix(".sha256")
     path.parent.mkdir()
     path.write_bytes(b"GGUF, cut off by a kill")
@@ -302,10 +302,15 @@ def test_the_embedded_model_is_a_cascade(row: Mapping[str, Any]) -> None:
     assert (row["backend"], row["llm"]["backend"], row["label"]) == ("cascade", "embedded", "smoke-test model")
 
 
-def test_a_clip_that_cannot_be_heard_is_its_item_s_error(row: Mapping[str, Any]) -> None:
+def test_a_clip_that_cannot_be_heard_is_its_item_s_error() -> None:
     """A clip at another rate, and whatever the recogniser refuses, fail the item and not the run."""
-    recogniser = asr.load_transcriber("embedded", {"threads": 1})
-    with pytest.raises(asr.TranscriptionFailed, match="8000 Hz"):
-        recogniser.transcribe(audio.Clip(np.zeros(8000, np.float32), 8000, 1.0))
-    with pytest.raises(asr.TranscriptionFailed):
-        recogniser.transcribe(audio.Clip(np.zeros((2, 2, 2), np.float32), 16_000, 1.0))
+
+    async def hear() -> None:
+        recogniser = asr.load_transcriber("embedded", {"threads": 1})
+        with pytest.raises(asr.TranscriptionFailed, match="8000 Hz"):
+            await recogniser.transcribe(audio.Clip(np.zeros(8000, np.float32), 8000, 1.0))
+        with pytest.raises(asr.TranscriptionFailed):
+            await recogniser.transcribe(audio.Clip(np.zeros((2, 2, 2), np.float32), 16_000, 1.0))
+        await recogniser.close()
+
+    asyncio.run(hear())

@@ -107,7 +107,7 @@ def test_no_system_line(chosen: list[run.Options]) -> None:
     [
         ("--model gpt-9", "unknown model 'gpt-9': give its server with --base_url"),
         ("--subset opened", "unknown subset 'opened'; known: close"),
-        ("--lang fr", "unknown language 'fr'; known: en, zh|cn"),
+        ("--lang french", "unknown language 'french'; give a two-letter code"),
         ("--run_name a/b", "--run_name 'a/b' is no folder name"),
         ("--run_name ..", "--run_name '..' is no folder name"),
         ("--system_prompt nowhere.txt", "nowhere.txt: prompt file cannot be read"),
@@ -306,6 +306,12 @@ def test_a_flag_wins_over_the_model_s_own_sampling(chosen: list[run.Options], fl
         ("--backend json:NoSuchClass", "has no attribute 'NoSuchClass'"),
         ("--backend json:JSONDecoder", "has no method 'answer'"),
         ("--backend cascade --asr nonsense --llm embedded-llm", "unknown recogniser 'nonsense'"),
+        ("--modality transcript --asr transformers: --dry_run", "unknown recogniser 'transformers:'"),
+        ("--modality transcript --asr openai:whisper-1", "set OPENAI_API_KEY, or name another server with --asr_base"),
+        ("--modality transcript --asr openai:m --asr_base_url nowhere", "the server's address cannot be one"),
+        ("--modality transcript --asr embedded --asr_base_url http://h/v1", "need --asr openai:MODEL"),
+        ("--asr_api_key_env KEY", "need --asr openai:MODEL"),
+        ("--asr_language en", "--asr_language needs --asr"),
     ],
 )
 def test_models_that_cannot_be_are_said_in_one_line(

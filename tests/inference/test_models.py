@@ -63,6 +63,45 @@ def test_a_cascade_of_two_models() -> None:
     assert settings["llm"] == {"id": "mine", "backend": "openai", "base_url": ["http://h/v1"]}
 
 
+def test_a_recogniser_has_servers_of_its_own() -> None:
+    """Its address, key and language are apart from the text model's; trusted code is trusted in both."""
+    choice = Choice(
+        backend="cascade",
+        asr="openai:whisper-1",
+        asr_language="en",
+        asr_base_urls=("http://ears/v1",),
+        asr_api_key_env="EARS",
+        llm="mine",
+        base_urls=("http://mind/v1",),
+        trust_remote_code=True,
+    )
+    assert chosen(choice)[1] == {
+        "backend": "cascade",
+        "asr": "openai:whisper-1",
+        "asr_language": "en",
+        "asr_base_url": ["http://ears/v1"],
+        "asr_api_key_env": "EARS",
+        "trust_remote_code": True,
+        "llm": {"id": "mine", "backend": "openai", "base_url": ["http://mind/v1"], "trust_remote_code": True},
+    }
+
+
+@pytest.mark.parametrize("modality", ["audio", "transcript"])
+def test_of_a_cascade_only_the_text_model_is_taken(modality: str) -> None:
+    """The embedded model behind another recogniser does not load its own one as well."""
+    cascade = modality == "audio"
+    choice = Choice(
+        model=None if cascade else "embedded",
+        backend="cascade" if cascade else None,
+        llm="embedded" if cascade else None,
+        asr="faster-whisper:tiny",
+        modality=modality,
+    )
+    settings = chosen(choice)[1]
+    assert (settings["asr"], settings["llm"]["backend"]) == ("faster-whisper:tiny", "embedded")
+    assert (settings["label"], settings["languages"]) == ("smoke-test model", ["en"])
+
+
 def test_the_transcript_control_wraps_any_model() -> None:
     """What a recogniser heard is handed to the model, whose label and languages stay."""
     _, settings = chosen(Choice(model="embedded-llm", modality="transcript", asr="embedded"))

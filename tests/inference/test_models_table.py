@@ -17,7 +17,7 @@ from inference.models import MODELS_FILE, known_models
 ROWS = known_models()
 TEXTS = {
     "backend", "id", "label", "system_line", "placeholder", "lora", "base_url", "api_key_env", "audio_format", "asr",
-    "llm", "note", "source", "checked", "verified",
+    "asr_language", "asr_base_url", "asr_api_key_env", "llm", "note", "source", "checked", "verified",
 }  # fmt: skip
 FIGURES = {"concurrency", "sampling_rate", "max_audio_seconds", "timeout_seconds"}
 LISTS = {"languages": str, "stop": str, "stop_token_ids": int}

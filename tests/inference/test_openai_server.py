@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from inference import embedded
 from inference.backends import Answer, Request, load_backend
 from inference.backends.openai_server import OpenAIServer, encoded
 from inference.backends.pool import ASIDE, ServerPool
-from inference.chat import ATTEMPTS, Sampling
+from inference.chat import ATTEMPTS, MORE_WHEN_LIMITED, Sampling
 
 SAMPLING = Sampling(temperature=0.0, top_p=1.0, max_tokens=32, seed=5)
 KEY = "sk-very-secret-0123456789"
@@ -77,29 +77,6 @@ def ask(scripted_server: Any, waits: list[float]) -> Callable[..., Any]:
         return asyncio.run(once())
 
     return send
-
-
-@pytest.fixture
-def second_server(scripted_server: Any) -> Iterator[Any]:
-    """Another scripted server beside the first."""
-    server = type(scripted_server)()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def unused_urls() -> Iterator[list[str]]:
-    """Two addresses at which nobody listens; they stay taken, so that nobody else can."""
-    with socket.socket() as one, socket.socket() as other:
-        for taken in (one, other):
-            taken.bind(("127.0.0.1", 0))
-        yield [f"http://127.0.0.1:{taken.getsockname()[1]}/v1" for taken in (one, other)]
-
-
-@pytest.fixture
-def unused_url(unused_urls: list[str]) -> str:
-    """An address at which nobody listens."""
-    return unused_urls[0]
 
 
 def always(server: Any, **reaction: Any) -> None:
@@ -554,7 +531,7 @@ def test_what_may_pass_is_tried_to_the_last_attempt(kind: str, scripted_server: 
     assert answer.text is None
     assert reason in answer.error
     assert not answer.permanent
-    assert len(scripted_server.calls) == ATTEMPTS
+    assert len(scripted_server.calls) == ATTEMPTS * (MORE_WHEN_LIMITED if kind == "429" else 1)
 
 
 @pytest.mark.parametrize("kind", PASSING)

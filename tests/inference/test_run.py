@@ -321,6 +321,26 @@ def test_other_settings_are_refused(changes: dict[str, Any], what: str, options:
     assert len(model.asked) == 5
 
 
+def test_other_weights_of_the_same_name_are_refused(options: run.Options, go: Go) -> None:
+    """The hub's commits go into run.json; a run is not continued with others, unknown ones pass."""
+
+    class Fetched(Fake):
+        def __init__(self, **revisions: str) -> None:
+            super().__init__()
+            self.revisions = revisions
+
+    go(options, Fetched(asr="first"), limit=2)
+    before = (options.folder / OPEN).read_bytes(), (options.folder / "run.json").read_bytes()
+    with pytest.raises(UsageError, match=r"revision first of the asr, not with second.*--overwrite"):
+        go(options, Fetched(asr="second"))
+    assert before == ((options.folder / OPEN).read_bytes(), (options.folder / "run.json").read_bytes())
+    go(options, Fake(), limit=3)
+    go(options, Fetched(asr="first", model="other"))
+    assert json.loads((options.folder / "run.json").read_text())["revisions"] == {"asr": "first", "model": "other"}
+    go(options, Fetched(asr="second"), overwrite=True)
+    assert json.loads((options.folder / "run.json").read_text())["revisions"] == {"asr": "second"}
+
+
 def test_settings_may_change_while_there_is_no_answer(options: run.Options, go: Go) -> None:
     """A run that failed before its first answer binds nobody."""
     with pytest.raises(ModelError):
@@ -832,3 +852,10 @@ def test_an_item_without_audio_is_not_the_first_prompt(options: run.Options, go:
     assert responses(options)[0] is None
     manifest = json.loads((options.folder / "run.json").read_text())
     assert manifest["first_prompt"]["item"] == f"{OPEN}[1, clips/o1.wav]"
+
+
+def test_recordings_heard_as_nothing_are_counted(options: run.Options, go: Go, said: Said) -> None:
+    """An empty transcript stays on its line, and is said once with the others."""
+    go(options, Fake({"o1": Answer("what?", transcript=""), "o3": Answer(None, "refused", transcript="")}))
+    assert [row["asr_transcript"] == "" for row in rows_of(options.folder / OPEN)] == [False, True, False, True, False]
+    assert "2 recordings were heard as nothing: their transcripts are empty" in said

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import importlib.util
 import json
+import shutil
 import socket
 import sys
 import time
@@ -487,6 +488,13 @@ def test_no_network(audio_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     model = TransformersModel({"id": str(audio_folder)})
     assert ask(model, speech())[0].error is None
     asyncio.run(model.close())
+
+
+def test_the_hub_s_commit_is_known(text_folder: Path, tmp_path: Path) -> None:
+    """What lies in the hub's cache has a revision, what lies elsewhere has none."""
+    cached = shutil.copytree(text_folder, tmp_path / "snapshots" / "0123456789abcdef")
+    assert TransformersModel({"id": str(cached)}).revisions == {"model": "0123456789abcdef"}
+    assert TransformersModel({"id": str(text_folder)}).revisions == {}
 
 
 @pytest.mark.parametrize(

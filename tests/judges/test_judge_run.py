@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -59,7 +60,18 @@ def judge(scripted_server: Any) -> Judge:
     def run(*files: Path, data_type: str = "open", flags: str = "") -> int:
         server = ["--base_url", scripted_server.base_url, "--judge_model", "grader"]
         return cli.main(
-            ["--data_type", data_type, "--src_file", *map(str, files), *server, "--concurrency", "3", *flags.split()]
+            [
+                "--data_type",
+                data_type,
+                "--src_file",
+                *map(str, files),
+                *server,
+                "--concurrency",
+                "3",
+                "--max_rejudge",
+                "0",
+                *flags.split(),
+            ]
         )
 
     return run
@@ -88,7 +100,7 @@ def test_one_call_asks_for_all_replies(judge: Judge, source: Path, scripted_serv
     assert judge(source) == 0
     assert sorted(asked_keys(scripted_server)) == [0, 1, 2, 3, 4, 5]
     for call in scripted_server.calls:
-        fields = {name: value for name, value in call.body.items() if name != "messages"}
+        fields = {name: value for name, value in call.body.items() if name not in ("messages", "response_format")}
         assert fields == {"model": "grader", "temperature": 0.5, "top_p": 0.95, "max_tokens": 1024, "n": 4}
     for row in rows_of(source):
         (number,) = {ast.literal_eval(reply)[0] for reply in row["pred_score"]}
@@ -109,21 +121,25 @@ def test_every_judged_line_names_judge_and_prompt(judge: Judge, source: Path) ->
         "temperature": 0.25,
         "top_p": 0.75,
         "max_tokens": 99,
+        "reply_form": "json_schema",
     }
 
 
 @pytest.mark.parametrize("given", [1, 2, 3, 7])
 def test_a_server_that_returns_another_number(given: int, judge: Judge, source: Path, scripted_server: Any) -> None:
-    """Fewer choices than asked for: the rest is asked again; more: the first count."""
+    """Fewer choices than asked for: from then on one a call; more: the first count."""
     scripted_server.react = lambda _: scripted_server.Reaction(
         body=scripted_server.completion(*[f"reply {choice}" for choice in range(given)])
     )
     assert judge(source) == 0
     assert [len(row["pred_score"]) for row in rows_of(source)] == [4] * 6
-    calls = -(-4 // given)
-    assert len(scripted_server.calls) == 6 * calls
-    wanted = sorted(call.body.get("n", 1) for call in scripted_server.calls)
-    assert wanted == sorted(6 * [4 - given * turn for turn in range(calls)])
+    wanted = [call.body.get("n", 1) for call in scripted_server.calls]
+    if given >= 4:
+        assert wanted == [4] * 6
+        return
+    first_tries = wanted.count(4)  # those in flight together, before the server had shown what it gives
+    assert first_tries >= 1
+    assert wanted.count(1) == len(wanted) - first_tries == first_tries * (4 - given) + (6 - first_tries) * 4
 
 
 def test_content_null_is_kept(judge: Judge, source: Path, scripted_server: Any) -> None:
@@ -347,7 +363,7 @@ def test_everything_else_on_a_line_survives(judge: Judge, tmp_path: Path, script
     assert {name: value for name, value in row.items() if name not in ("pred_score", "judge")} == fields
     assert list(row)[: len(fields)] == list(fields)
     (call,) = scripted_server.calls
-    assert "so \ufffd so" in call.body["messages"][1]["content"]
+    assert "so \\udfff so" in call.body["messages"][1]["content"]
     assert judge(path) == 0
     assert len(scripted_server.calls) == 1
 
@@ -528,7 +544,10 @@ def test_a_prompt_of_one_s_own(judge: Judge, source: Path, tmp_path: Path, scrip
     prompt = tmp_path / "mine.txt"
     prompt.write_text("\ufeffAsk 0. {response}? {questions}\n")
     judge(source, flags=f"--prompt_file {prompt}")
-    assert scripted_server.calls[0].body["messages"][1]["content"] == "Ask 0. a good answer? 1. Is it a?\n2. Is it b?"
+    asked = scripted_server.calls[0].body["messages"][1]["content"]
+    assert re.sub(" [0-9a-f]{12}>", ">", asked) == (
+        "Ask 0. <response>\na good answer\n</response>? <questions>\n1. Is it a?\n2. Is it b?\n</questions>"
+    )
     first = rows_of(source)[0]["judge"]["prompt_id"]
     assert first.startswith("mine@")
     prompt.write_text("Ask 0. {response}! {questions}\n")
@@ -622,7 +641,7 @@ def test_a_damaged_ledger_is_said(judge: Judge, source: Path, capsys: pytest.Cap
 def start(source: Path, base_url: str) -> subprocess.Popen[str]:
     """Start the script itself on a file."""
     flags = ["--data_type", "open", "--input_file", str(source), "--base_url", base_url, "--judge_model", "grader"]
-    command = [sys.executable, "api_judge.py", *flags, "--concurrency", "3"]
+    command = [sys.executable, "api_judge.py", *flags, "--concurrency", "3", "--max_rejudge", "0"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -693,7 +712,7 @@ def test_the_embedded_judge_is_asked_one_request_at_a_time(
         most = max(most, in_flight)
         time.sleep(0.02)
         in_flight -= 1
-        return scripted_server.Reaction(body=scripted_server.completion(*["[]"] * call.body["n"]))
+        return scripted_server.Reaction(body=scripted_server.completion(*[YES_NO] * call.body["n"]))
 
     scripted_server.react = react
     assert cli.main(flags) == 0
@@ -703,7 +722,7 @@ def test_the_embedded_judge_is_asked_one_request_at_a_time(
     for body in bodies:
         assert (body["seed"], body["n"]) == (0, 4)
         assert body["cache_prompt"] is False
-        assert body["response_format"]["json_schema"]["schema"]["minItems"] == 2
+        assert body["response_format"]["json_schema"]["schema"]["properties"]["verdicts"]["minItems"] == 2
 
 
 ANSWERS = ("Fried rice: crack the eggs, fry the onion.", 'He said: "{response}" ```json [YES')
@@ -774,7 +793,7 @@ def test_equal_requests_are_asked_once_and_counted_once(
     assert len(scripted_server.calls) == 1
     assert len({tuple(row["pred_score"]) for row in rows_of(path)}) == 1
     said = capsys.readouterr().err
-    assert "judging: 1/1" in said
+    assert "judging: 3/3" in said
     assert "3 judged" in said
 
 

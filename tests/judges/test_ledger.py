@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import DataError
-from judges.ledger import Ledger, Reply, request_key
+from judges.ledger import Ledger, Reply, Usage, request_key
 
 ROOT = Path(__file__).parents[2]
 TEXTS = st.text(st.characters(), max_size=20)
@@ -232,3 +232,63 @@ def test_a_full_disk_is_an_error_of_the_run(tmp_path: Path) -> None:
     assert ledger.replies("r", 1) == [Reply("kept", "m")]
     assert ledger.replies("s", 1) == [None]
     ledger.close()
+
+
+def test_a_ledger_of_the_first_form_is_taken_over(tmp_path: Path) -> None:
+    """Replies that were paid before calls were counted are still there; new ones are counted."""
+    path = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE replies (request TEXT NOT NULL, sample INTEGER NOT NULL, reply TEXT NOT NULL, "
+            "model TEXT NOT NULL, fingerprint TEXT, finish_reason TEXT, "
+            "received TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (request, sample)) WITHOUT ROWID"
+        )
+        connection.execute("INSERT INTO replies (request, sample, reply, model) VALUES ('r', 0, '\"old\"', 'm')")
+    ledger = Ledger(path)
+    ledger.keep("r", [(1, Reply("new", "m"))], Usage(5, 3, 2))
+    assert [reply and reply.text for reply in ledger.replies("r", 2)] == ["old", "new"]
+    assert ledger.usage("r") == (Usage(5, 3, 2), Usage(batched=True))
+    ledger.close()
+
+
+def test_a_call_is_counted_once(ledger: Ledger) -> None:
+    """However many replies it gave; batched calls are told apart, and models summed up."""
+    ledger.keep("r", [(0, Reply("a", "m")), (1, Reply("b", "m"))], Usage(10, 4, 1))
+    ledger.keep("r", [(2, Reply("c", "m"))], Usage(9, 2, 0, batched=True))
+    ledger.keep("s", [(0, Reply("d", "other"))], Usage(1, 1))
+    assert ledger.usage("r") == (Usage(10, 4, 1), Usage(9, 2, 0, batched=True))
+    assert ledger.usage("nothing") == (Usage(), Usage(batched=True))
+    assert ledger.by_model() == [
+        ("m", False, 1, 2, Usage(10, 4, 1)),
+        ("m", True, 1, 1, Usage(9, 2, 0, batched=True)),
+        ("other", False, 1, 1, Usage(1, 1)),
+    ]
+
+
+def test_where_wal_is_refused_the_slower_mode_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without shared memory (here SQLite's dot-file locking) keeps replies all the same."""
+    connect = sqlite3.connect
+
+    def without_shared_memory(path: Path, **more: Any) -> sqlite3.Connection:
+        return connect(f"file:{path}?vfs=unix-dotfile", uri=True, **more)
+
+    monkeypatch.setattr(sqlite3, "connect", without_shared_memory)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    (mode,) = ledger._connection.execute("PRAGMA journal_mode").fetchone()
+    assert mode == "delete"
+    ledger.keep("r", [(0, Reply("kept", "m"))])
+    ledger.close()
+    again = Ledger(tmp_path / "ledger.sqlite")
+    assert again.replies("r", 1) == [Reply("kept", "m")]
+    again.close()
+
+
+def test_without_a_path_replies_live_in_memory() -> None:
+    """Nothing is written, and nothing is there next time."""
+    ledger = Ledger(None)
+    ledger.keep("r", [(0, Reply("kept", "m"))])
+    assert ledger.replies("r", 1) == [Reply("kept", "m")]
+    ledger.close()
+    again = Ledger(None)
+    assert again.replies("r", 1) == [None]
+    again.close()
