@@ -23,6 +23,8 @@ from data.records import Item, ItemId
 from data.suites import FileKind, Suite, file_kind
 
 SAMPLE = Path(__file__).parent / "sample"
+# What a grader adds to an item's line, a panel under the plural names: no part of the answer.
+VERDICT_FIELDS = frozenset({"pred_score", "pred_scores", "judge", "judges"})
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aiff", ".au"})
 
 

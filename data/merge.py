@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from data import jsonl
-from data.dataset import identity_digest, item_of
+from data.dataset import VERDICT_FIELDS, identity_digest, item_of
 from data.errors import DataError, UsageError
 from data.manifest import read as read_manifest
 
 SHARD_FOLDER = re.compile(r"(?P<number>[1-9]\d*)-of-(?P<count>[1-9]\d*)")
 # What a manifest says about how a run went; all else are settings, which have to be the same in every shard.
 COURSE = frozenset({"started", "duration_seconds", "counts", "engine", "first_prompt", "status", "shard", "shards"})
-VERDICT = frozenset({"pred_score", "judge"})  # what a grader adds to a line: no part of the answer
 LINES_AT_ONCE = 1024
 
 
@@ -237,7 +236,7 @@ def _same_answers(path: Path, lines: Iterable[bytes]) -> bool:
 
 
 def _answer(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in VERDICT}
+    return {name: value for name, value in fields.items() if name not in VERDICT_FIELDS}
 
 
 def _check_nothing_in_the_way(folder: Path, first: _Shard, to_write: Iterable[str]) -> None:

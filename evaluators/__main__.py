@@ -45,16 +45,16 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from evaluators.cli import added_fields
     from evaluators.compare import compare
     from evaluators.report import comparison
+    from inference.responses import ADDED_FIELDS
 
     runs = [Path(name) for name in arguments.runs]
     baseline = runs[0] if arguments.baseline is None else Path(arguments.baseline)
     others = [run for run in runs if run.resolve() != baseline.resolve()]
     if not others or len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run cannot be compared with itself; name at least two different folders")
-    found = compare(baseline, others, arguments.profile, added_fields=added_fields())
+    found = compare(baseline, others, arguments.profile, added_fields=ADDED_FIELDS)
     _refuse_own_input([path for one in found for path in (one.baseline.path, one.other.path)], arguments.output_file)
     if arguments.format == "json":
         return _write(comparison.for_json(found), arguments)
@@ -62,14 +62,14 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _decompose(arguments: argparse.Namespace) -> int:
-    from evaluators.cli import added_fields
     from evaluators.decompose import decompose
     from evaluators.report import decomposition
+    from inference.responses import ADDED_FIELDS
 
     runs = [Path(name) for name in arguments.runs]
     if len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice; the noise floor needs a second run on speech, in a folder of its own")
-    found = decompose(runs, arguments.profile, added_fields=added_fields())
+    found = decompose(runs, arguments.profile, added_fields=ADDED_FIELDS)
     _refuse_own_input([path for run in runs for path in run.glob("*.jsonl")], arguments.output_file)
     if arguments.format == "json":
         return _write(decomposition.for_json(found), arguments)

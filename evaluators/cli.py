@@ -101,6 +101,7 @@ def _decompositions(results: list[FileResult], profile: str) -> list[Plot]:
     """Return where each model that was also asked as text and as transcript loses requests."""
     from evaluators.decompose import decompose
     from evaluators.report import plots, rows
+    from inference.responses import ADDED_FIELDS
 
     runs: dict[str, dict[str, list[Path]]] = {}
     for folder in dict.fromkeys(result.path.parent for result in results):
@@ -110,15 +111,8 @@ def _decompositions(results: list[FileResult], profile: str) -> list[Plot]:
     for run in runs.values():
         if all(modality in run for modality in ("audio", "text", "transcript")):
             chosen = [*run["audio"][:2], run["text"][0], run["transcript"][0]]
-            found.append(decompose(chosen, profile, added_fields=added_fields()))
+            found.append(decompose(chosen, profile, added_fields=ADDED_FIELDS))
     return [plots.decomposition(one, f"decomposition-{place}") for place, one in enumerate(found, start=1)]
-
-
-def added_fields() -> frozenset[str]:
-    """Return the fields that are not the data set's; what judges add may stand in files that they judged in place."""
-    from inference.responses import ADDED_FIELDS
-
-    return ADDED_FIELDS | {"pred_score", "judge", "pred_scores", "judges"}
 
 
 def _by_run(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from data import jsonl
-from data.dataset import DatasetFile, identity_digest, item_of
+from data.dataset import VERDICT_FIELDS, DatasetFile, identity_digest, item_of
 from data.errors import DataError
 from data.records import Item, Response
 
 # Fields that our commands add to an item's line; everything else on it is the data set's.
-ADDED_FIELDS = frozenset(
+ADDED_FIELDS = VERDICT_FIELDS | frozenset(
     {
         "response",
         "error",
@@ -28,8 +28,6 @@ ADDED_FIELDS = frozenset(
         "latency_seconds",
         "audio_seconds_used",
         "audio_seconds_cut",
-        "pred_score",
-        "judge",
     }
 )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data import jsonl
-from data.dataset import with_identity
+from data.dataset import VERDICT_FIELDS, with_identity
 from data.errors import DataError
 from data.records import ItemId, Verdict
 from inference import loop
@@ -30,7 +30,6 @@ from judges.ledger import Ledger, Reply, Usage
 from judges.tasks import Task
 from prompts.templates import Template
 
-ADDED_FIELDS = frozenset({"pred_score", "pred_scores", "judge", "judges"})
 # A call that waits for its next attempt holds no place in flight: others may use it meanwhile.
 RESPONSES_PER_PLACE = 3
 
@@ -330,7 +329,7 @@ class _Run:
 
     def _judged_lines(self, source: Path, counts: Counter[str], tallies: list[manifest.Tally]) -> Iterator[bytes]:
         for item, line in with_identity(source, jsonl.read(source)):
-            fields = {name: value for name, value in line.fields.items() if name not in ADDED_FIELDS}
+            fields = {name: value for name, value in line.fields.items() if name not in VERDICT_FIELDS}
             kind, added = self._verdicts(item.id, line.fields, counts, tallies)
             counts[kind] += 1
             yield jsonl.dumps({**fields, **added})

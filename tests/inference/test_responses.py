@@ -93,6 +93,7 @@ def test_without_answers_everything_is_asked_in_order(source: DatasetFile) -> No
         ({"response": "x"}, False),
         ({"response": ""}, False),
         ({"response": "x", "pred_score": ["YES"], "judge": {"model": "m"}}, False),
+        ({"response": "x", "pred_scores": {"m": ["YES"]}, "judges": {"m": {"model": "m"}}}, False),
         ({"response": "x", "asr_transcript": "t"}, False),
         ({"response": None, "error": "audio unreadable", "error_permanent": True}, False),
         ({"response": None, "error": "busy", "error_permanent": False}, True),
