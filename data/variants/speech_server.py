@@ -15,7 +15,7 @@ from data.variants.engines import Manner, Speech, decoded
 from data.variants.voices import Voice
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 ATTEMPTS = 5
 SECONDS = 120.0
@@ -40,7 +40,7 @@ class Server:
             DataError: the server refuses this text, or what it sends is no audio.
             UsageError: the server cannot be reached, or does not let us in.
         """
-        import httpx
+        import httpx2
         import tenacity
 
         from data.variants.paralinguistics import EMOTIONS
@@ -53,11 +53,11 @@ class Server:
         key = os.environ.get(voice.api_key_env, "")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
 
-        def ask() -> httpx.Response:
+        def ask() -> httpx2.Response:
             return _client().post(f"{voice.base_url.rstrip('/')}/audio/speech", json=body, headers=headers)
 
         again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(httpx.TransportError)
+            retry=tenacity.retry_if_exception_type(httpx2.TransportError)
             | tenacity.retry_if_result(lambda answer: answer.status_code == 429 or answer.status_code >= 500),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=20),
@@ -65,7 +65,7 @@ class Server:
         )
         try:
             answer = again(ask)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise UsageError(f"voice '{voice.name}': {voice.base_url} cannot be reached: {error}") from None
         if answer.status_code in (401, 403, 404):
             raise UsageError(
@@ -79,8 +79,8 @@ class Server:
 
 
 @cache
-def _client() -> httpx.Client:
+def _client() -> httpx2.Client:
     """Return this process's connections."""
-    import httpx
+    import httpx2
 
-    return httpx.Client(timeout=SECONDS)
+    return httpx2.Client(timeout=SECONDS)
