@@ -140,6 +140,8 @@ def chosen(choice: Choice) -> list[Callable[[], Judge]]:
         UsageError: a grader is unknown, named twice, or misses a setting or its key.
     """
     rows = known_judges(choice.judges_file)
+    if not choice.names:
+        raise UsageError("--judge_model names no grader; --list_judges shows the known ones")
     if len(set(choice.names)) < len(choice.names):
         raise UsageError("--judge_model names a grader twice")
     if len(choice.names) > 1 and (choice.base_url or choice.api_key_env):
@@ -158,6 +160,9 @@ def _check_row(path: Path, name: str, row: object) -> None:
             raise UsageError(f"{where}: unknown field '{setting}'; known: {', '.join(_KINDS)}")
         if not isinstance(value, _KINDS[setting]) or isinstance(value, bool):
             raise UsageError(f"{where}: field '{setting}' is of the wrong type; judges/judges.toml shows the form")
+    for setting in ("concurrency", "requests_per_minute", "tokens_per_minute"):
+        if row.get(setting, 1) < 1:
+            raise UsageError(f"{where}: field '{setting}' must be at least 1")
     if row.get("reply_form", REPLY_FORMS[0]) not in REPLY_FORMS:
         raise UsageError(f"{where}: reply_form must be one of {', '.join(REPLY_FORMS)}")
     unknown = set(row.get("sampling", {})) - set(DEFAULT_SAMPLING)

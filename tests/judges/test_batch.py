@@ -375,15 +375,20 @@ def test_a_killed_command_picks_its_batch_up(number: signal.Signals, server: Bat
     assert scores(source) == [[GOOD] * 2] * 5
 
 
-def test_a_batch_whose_name_was_never_noted_is_found(judge: Any, server: BatchServer, source: Path) -> None:
-    """Killed between sending a batch and noting its name: the mark that both sides have leads back to it."""
-    assert judge() == 0
+def forget(source: Path) -> None:
+    """Leave of a judged file and its ledger what a kill right after noting the mark would have left."""
     with sqlite3.connect(source.parent / "ledger.sqlite") as connection:
         connection.execute("DELETE FROM replies")
         connection.execute("UPDATE batches SET batch = NULL, done = 0")
     source.write_text(
         "".join(json.dumps({**line.fields, "judge": 0, "pred_score": 0}) + "\n" for line in jsonl.read(source))
     )
+
+
+def test_a_batch_whose_name_was_never_noted_is_found(judge: Any, server: BatchServer, source: Path) -> None:
+    """Killed between sending a batch and noting its name: the mark that both sides have leads back to it."""
+    assert judge() == 0
+    forget(source)
     assert judge() == 0
     assert len(server.uploads) == 1
     assert scores(source) == [[GOOD] * 2] * 5
@@ -393,12 +398,7 @@ def test_a_mark_that_led_nowhere_is_dropped(judge: Any, server: BatchServer, sou
     """Killed before the batch was made: the requests are sent anew."""
     assert judge() == 0
     server.batches.clear()
-    with sqlite3.connect(source.parent / "ledger.sqlite") as connection:
-        connection.execute("DELETE FROM replies")
-        connection.execute("UPDATE batches SET batch = NULL, done = 0")
-    source.write_text(
-        "".join(json.dumps({**line.fields, "judge": 0, "pred_score": 0}) + "\n" for line in jsonl.read(source))
-    )
+    forget(source)
     assert judge() == 0
     assert len(server.uploads) == 2
     assert scores(source) == [[GOOD] * 2] * 5

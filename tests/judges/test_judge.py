@@ -95,6 +95,8 @@ def test_rows_of_one_s_own_replace_the_known(tmp_path: Path) -> None:
         ("[x]\nurl = 'u'", "[x]: unknown field 'url'; known: base_url"),
         ("[x]\nconcurrency = 'many'", "[x]: field 'concurrency' is of the wrong type"),
         ("[x]\nconcurrency = true", "[x]: field 'concurrency' is of the wrong type"),
+        ("[x]\nconcurrency = 0", "[x]: field 'concurrency' must be at least 1"),
+        ("[x]\ntokens_per_minute = -5", "[x]: field 'tokens_per_minute' must be at least 1"),
         ("[x]\nreply_form = 'xml'", "[x]: reply_form must be one of json_schema, json_object, text"),
         ("[x]\nsampling = { heat = 1 }", "[x]: unknown sampling heat"),
         ("[x]\nprice = { input = 1 }", "[x]: price must be"),
@@ -117,6 +119,7 @@ def test_a_file_that_is_none_is_said_in_one_line(text: str, part: str, tmp_path:
     [
         (Choice(("azure",)), "grader 'azure' needs a model: --judge_model azure:MODEL"),
         (Choice(("vllm",)), "needs a model"),
+        (Choice(()), "names no grader"),
         (Choice(("a", "a")), "names a grader twice"),
         (Choice(("a", "b"), base_url="http://localhost:1/v1"), "are for one grader"),
         (Choice(("openai:x",), needs_price=True), "no price is known for 'openai:x': give --price IN,OUT"),
