@@ -217,9 +217,9 @@ def _coloured(length: int, rate: int, exponent: float, random: np.random.RandomS
 
 def _mains(length: int, rate: int, random: np.random.RandomState) -> NDArray[np.float64]:
     """Return 50 Hz and its first harmonics with falling strength and random phase."""
-    time = np.arange(length) / rate
+    time = np.arange(rate // math.gcd(rate, 50)) / rate  # the shortest whole number of samples in which all repeat
     parts = [np.sin(2 * np.pi * (50 * k * time + random.uniform())) / k for k in range(1, 13)]
-    return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+    return np.asarray(np.resize(np.sum(parts, axis=0), length), dtype=np.float64)
 
 
 def _babble(length: int, talkers: Sequence[Samples], random: np.random.RandomState) -> NDArray[np.float64]:
