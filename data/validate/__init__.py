@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data.dataset import AudioFinder, dataset_files
 from data.validate import hearing, recordings, rows
-from data.validate.findings import Finding, Report, in_order
+from data.validate.findings import Fact, Finding, Report, in_order
 from data.validate.rows import Readers
 from data.validate.sound import Sound, measure_all
 
@@ -38,11 +38,13 @@ def validate(
         DataError: there is no such data set, or a file cannot be read.
     """
     found: list[Finding] = []
+    facts: list[Fact] = []
     files = dataset_files(path)
     of_file = [rows.read(file, found.append) for file in files]
     every = [row for lines in of_file for row in lines]
     for lines in of_file:
         found += rows.check(lines, readers)
+        facts += rows.question_counts(lines, readers)
     if path.is_dir():
         found += rows.ignored(path, files)
     finder = AudioFinder(files[0].root, allow_outside=allow_outside)
@@ -61,6 +63,6 @@ def validate(
     if hear is not None:
         audible = {row: paths[row] for row in sounds}
         for lines in of_file:
-            found += hearing.compare(lines, audible, hear)
+            found += hearing.compare(lines, audible, hear, facts.append)
     seconds = sum(sound.seconds for sound in measured.values() if isinstance(sound, Sound))
-    return Report(in_order(found), len(files), len(every), seconds)
+    return Report(in_order(found), facts, len(files), len(every), seconds)

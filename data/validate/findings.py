@@ -86,8 +86,6 @@ CHECKS: dict[str, Check] = {
     "audio-rate": Check(NOTE, "nothing to do; it is resampled to what the model hears"),
     "audio-channels": Check(NOTE, "nothing to do; the channels are mixed down"),
     "audio-over-30": Check(NOTE, "see what the model's limit is: a Whisper encoder hears 30 s (--long_audio)"),
-    "questions-count": Check(NOTE, "nothing to do; so much is asked of the grader"),
-    "heard": Check(NOTE, "nothing to do; compare it with what is usual for the recogniser and the variant"),
     "not-heard": Check(NOTE, "name a recogniser for this language with --asr"),
 }
 _RANK = {name: (SEVERITIES.index(check.severity), place) for place, (name, check) in enumerate(CHECKS.items())}
@@ -118,17 +116,32 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What was counted or measured of a file; no fault, so no finding.
+
+    Attributes:
+        path: the JSONL file.
+        message: the figures.
+    """
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a validation came to.
 
     Attributes:
         findings: worst first: by severity, kind, badness, place.
+        facts: what was counted and measured, in the order of files.
         files: number of JSONL files.
         items: number of their lines.
         seconds: length of all audio that could be decoded, each file once.
     """
 
     findings: Sequence[Finding]
+    facts: Sequence[Fact]
     files: int
     items: int
     seconds: float
@@ -153,7 +166,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def as_text(report: Report) -> Iterator[str]:
-    """Yield the lines for a terminal: findings in groups, worst first, the summary last.
+    """Yield the lines for a terminal: findings in groups, worst first, facts, the summary last.
 
     Every error and warning is shown; of the notes of one kind about single lines the first few.
     """
@@ -168,6 +181,8 @@ def as_text(report: Report) -> Iterator[str]:
         if len(shown) < len(findings):
             yield f"  and {len(findings) - len(shown)} more (--format json shows all)"
         yield ""
+    for fact in report.facts:
+        yield printable(f"{fact.path}: {fact.message}")
     yield report.summary
 
 
@@ -179,6 +194,7 @@ def as_json(report: Report) -> str:
         "files": report.files,
         "items": report.items,
         "audio_seconds": round(report.seconds, 3),
+        "facts": [{"file": str(fact.path), "message": fact.message} for fact in report.facts],
         "findings": [
             {
                 "severity": CHECKS[finding.check].severity,

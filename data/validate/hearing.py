@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data.validate.findings import Finding
+from data.validate.findings import Fact, Finding
 from data.validate.rows import Row
 from data.variants.intelligibility import word_errors, words
 
@@ -20,13 +20,16 @@ Hear = Callable[[Path, str | None], str | None]
 """From a recording and its language to what is heard; None where the recogniser does not know the language."""
 
 
-def compare(rows: Sequence[Row], paths: Mapping[Row, Path], hear: Hear) -> Iterator[Finding]:
+def compare(
+    rows: Sequence[Row], paths: Mapping[Row, Path], hear: Hear, told: Callable[[Fact], None]
+) -> Iterator[Finding]:
     """Yield where what is heard is not what the line says.
 
     Args:
         rows: the lines of one file.
         paths: where their recordings lie.
         hear: the recogniser.
+        told: gets the file's error rate, which is to be compared with what is usual for recogniser and variant.
     """
     said = {row: units(row.spoken, row.lang) for row in rows}
     errors = total = 0
@@ -50,8 +53,7 @@ def compare(rows: Sequence[Row], paths: Mapping[Row, Path], hear: Hear) -> Itera
         )
     if total:
         what = "character" if rows[0].lang in _BY_CHARACTER else "word"
-        message = f"{what} error rate {100 * errors / total:.1f} % over {total} {what}s"
-        yield Finding("heard", rows[0].file.path, None, message)
+        told(Fact(rows[0].file.path, f"{what} error rate {100 * errors / total:.1f} % over {total} {what}s"))
 
 
 def _misheard(row: Row, said: Mapping[Row, list[str]], heard: list[str], rate: float, text: str) -> Finding:

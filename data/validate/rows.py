@@ -12,7 +12,10 @@ from data.dataset import DatasetFile, identity_digest, item_of
 from data.errors import DataError, UsageError
 from data.records import Item
 from data.suites import language
-from data.validate.findings import Finding
+from data.validate.findings import Fact, Finding
+
+PROMPTS = "prompts"
+"""Folder of a data set for the prompts that it was built from, as the bundled sample has it; they are no items."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # a row is itself only, so that it can be the key of a dict
@@ -96,8 +99,6 @@ def check(rows: list[Row], readers: Readers) -> Iterator[Finding]:
         yield from _fields(row, readers)
         yield from _language(row, readers)
     yield from _prompts(rows)
-    if rows and _suite(rows[0]) == "open":
-        yield from _question_counts(rows, readers)
 
 
 def _fields(row: Row, readers: Readers) -> Iterator[Finding]:
@@ -155,10 +156,13 @@ def _prompts(rows: list[Row]) -> Iterator[Finding]:
             yield row.finding("prompt-twice", f"the prompt of line {earlier.number}, under another key")
 
 
-def _question_counts(rows: list[Row], readers: Readers) -> Iterator[Finding]:
+def question_counts(rows: list[Row], readers: Readers) -> Iterator[Fact]:
+    """Yield how much is asked of the grader about the items of one file, if it is asked anything."""
+    if not rows or _suite(rows[0]) != "open":
+        return
     counts = sorted(len(readers.questions(row.item.fields.get("decomposed_questions")) or ()) for row in rows)
     message = f"{sum(counts)} questions: {counts[0]} to {counts[-1]} an item, {counts[len(counts) // 2]} in the middle"
-    yield Finding("questions-count", rows[0].file.path, None, message)
+    yield Fact(rows[0].file.path, message)
 
 
 def _suite(row: Row) -> str | None:
@@ -177,8 +181,8 @@ def _problem(error: DataError) -> str:
 
 
 def ignored(folder: Path, files: Iterable[DatasetFile]) -> Iterator[Finding]:
-    """Yield the JSONL files of a data set's folder that no command reads."""
+    """Yield the JSONL files of a data set's folder that no command reads, but for those that it was built from."""
     known = {file.path.resolve() for file in files}
     for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*/*.jsonl")]):
-        if path.resolve() not in known:
+        if path.resolve() not in known and path.parent != folder / PROMPTS:
             yield Finding("file-ignored", path, None, "its name or folder is not of the layout, so no command reads it")

@@ -82,11 +82,10 @@ def change(path: Path, number: int, **fields: Any) -> None:
 
 
 def found(path: Path, **options: Any) -> list[tuple[str, str]]:
-    """Return (check, place) of every finding but the count of questions, place without the folder."""
+    """Return (check, place) of every finding, place without the folder."""
     return [
         (finding.check, finding.place.removeprefix(f"{path}/"))
         for finding in validate(path, READERS, **options).findings
-        if finding.check != "questions-count"
     ]
 
 
@@ -96,18 +95,21 @@ def messages(path: Path) -> str:
 
 
 def test_a_data_set_without_a_fault_has_no_finding(bench: Path) -> None:
-    """Nothing but the count of questions, which is a note."""
+    """Its questions are counted, which is no finding."""
     report = validate(bench, READERS)
-    assert [finding.check for finding in report.findings] == ["questions-count"]
+    assert not report.findings
+    assert list(findings.as_text(report)) == [
+        f"{bench / OPEN_FILE}: 6 questions: 2 to 2 an item, 2 in the middle",
+        report.summary,
+    ]
     assert (report.files, report.items, report.seconds) == (3, 9, 36.0)
-    assert report.summary == "0 errors, 0 warnings, 1 note in 9 items of 3 files, 0.01 h of audio"
+    assert report.summary == "0 errors, 0 warnings, 0 notes in 9 items of 3 files, 0.01 h of audio"
 
 
 def test_the_bundled_sample_is_sound() -> None:
-    """No error and no warning; its prompts, which no command reads, are noted."""
+    """Not a single finding; the prompts that it was built from stand beside its items."""
     report = validate(SAMPLE, READERS)
-    assert (report.count("error"), report.count("warning")) == (0, 0)
-    assert {finding.check for finding in report.findings} == {"file-ignored", "questions-count"}
+    assert not report.findings
     lines = [len(path.read_bytes().splitlines()) for path in SAMPLE.glob("*/*.jsonl") if path.parent.name != "prompts"]
     assert (report.files, report.items) == (len(lines), sum(lines))
 
@@ -321,9 +323,9 @@ def test_what_is_heard_is_compared_with_what_is_said(bench: Path) -> None:
     report = validate(bench, READERS, hear=hear)
     told = [(finding.check, finding.line) for finding in report.findings]
     assert told[:2] == [("heard-another", 1), ("heard-otherwise", 2)]
-    assert [finding.check for finding in report.findings[2:]] == ["questions-count", "heard", "not-heard", "not-heard"]
+    assert [finding.check for finding in report.findings[2:]] == ["not-heard", "not-heard"]
     assert "prompt of line 2" in report.findings[0].message
-    assert report.findings[3].message == "word error rate 68.2 % over 22 words"  # 7 and 8 of 22
+    assert report.facts[1].message == "word error rate 68.2 % over 22 words"  # 7 and 8 of 22
 
 
 def test_the_embedded_recogniser_hears_the_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -359,14 +361,14 @@ def test_the_command_shows_findings_worst_first(bench: Path, capsys: pytest.Capt
     assert lines[0] == f"error audio-missing (1): {CHECKS['audio-missing'].fix}"
     assert lines[1] == f"  {bench / OPEN_FILE}:2: audio not found: en/\\x1b[31m.wav"
     assert lines[3].startswith("warning questions-odd (1)")
-    assert lines[-1].startswith("1 error, 1 warning, 1 note in 9 items of 3 files")
+    assert lines[-1].startswith("1 error, 1 warning, 0 notes in 9 items of 3 files")
 
 
 def test_many_notes_are_shown_in_part(bench: Path) -> None:
     """Errors and warnings are all shown, notes about lines by the first three; JSON has every one."""
     every = [Finding("audio-rate", bench, number, "48000 Hz") for number in range(1, 9)]
     every += [Finding("audio-clipped", bench, number, "much") for number in range(1, 9)]
-    report = findings.Report(findings.in_order(every), 1, 8, 0.0)
+    report = findings.Report(findings.in_order(every), [], 1, 8, 0.0)
     text = "\n".join(findings.as_text(report))
     assert text.count("much") == 8
     assert text.count("48000") == 3
