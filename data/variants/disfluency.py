@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from data.errors import UsageError
@@ -181,11 +181,11 @@ def disfluent(
     words = segments.words(text, lang)
     speaker = _Speaker(words, _protected(words, protected, lang), lang, random.Random(seed))
     events: dict[int, Event] = {}
-    for kind in speaker.plan([kind for kind in KINDS if kind in kinds], max(least, round(len(words) * rate / 100))):
-        places = speaker.places(kind, events)
-        if places:
-            place = speaker.chance.choice(places)
-            events[place] = speaker.event(kind, place)
+    able = [kind for kind in KINDS if kind in kinds]
+    wanted = speaker.plan(able, max(least, round(len(words) * rate / 100)))
+    speaker.hesitate(wanted, events)
+    while wanted and able and not events:  # a short text may have room for another kind than what was drawn
+        speaker.hesitate([able.pop()], events)
     added = {place: event.added for place, event in events.items()}
     spoken = [piece for place, word in enumerate(words) for piece in (added.get(place), word) if piece is not None]
     starts = segments.starts(words, lang)
@@ -216,6 +216,13 @@ class _Speaker:
             return [kinds[index] for index in sorted(chosen)]
         rest = ["filled_pause"] if "filled_pause" in kinds else list(kinds)
         return [*kinds, *(rest[index % len(rest)] for index in range(wanted - len(kinds) if kinds else 0))]
+
+    def hesitate(self, kinds: Iterable[str], events: dict[int, Event]) -> None:
+        """Add to the events one of each of these kinds, where there is a place for it."""
+        for kind in kinds:
+            if places := self.places(kind, events):
+                place = self.chance.choice(places)
+                events[place] = self.event(kind, place)
 
     def places(self, kind: str, events: Mapping[int, Event]) -> list[int]:
         """Return the words in front of which a disfluency of this kind may stand."""

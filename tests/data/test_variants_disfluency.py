@@ -132,6 +132,15 @@ def test_few_words_get_few_disfluencies() -> None:
     assert len(disfluent(TEXT, 1, rate=5.0, least=3).events) == 3
 
 
+@pytest.mark.parametrize("text", ["Name two birds.", "Why?", "Never."])
+def test_a_short_text_hesitates_too(text: str) -> None:
+    """Where what was drawn has no place, another kind is taken, so that a variant lacks no item."""
+    for seed in range(20):
+        made = disfluent(text, seed)
+        assert [event.kind for event in made.events] in (["filled_pause"], ["restart"], ["repetition"])
+        assert not disfluent(text, seed, least=0, rate=0.0).events
+
+
 def test_chosen_kinds_only() -> None:
     """What was not asked for does not occur."""
     for seed in range(20):
