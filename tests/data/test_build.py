@@ -16,12 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
+from scipy import signal
 
+from data import audio
 from data.__main__ import main
-from data.dataset import AudioFinder, content_hash, dataset_files
+from data.dataset import SAMPLE, AudioFinder, content_hash, dataset_files
+from data.validate import Readers, findings, validate
 from data.variants import manifest, tts
-from data.variants.level import active, decibels
+from data.variants.level import PEAK, Samples, active, decibels
 from data.variants.voices import VOICES, espeak_voices
+from evaluators.rules.faults import faults, is_in
+from prompts.questions import question_list
 
 ROOT = Path(__file__).parents[2]
 CI_SCRIPT = ROOT / ".ci" / "run"
@@ -75,6 +80,12 @@ def lines(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def check_validation(folder: Path) -> None:
+    """Check that a set has no finding of any severity."""
+    report = validate(folder, Readers(faults, question_list, is_in))
+    assert not report.findings, "\n".join(findings.as_text(report))
+
+
 def samples_of(folder: Path) -> dict[str, str]:
     """Return the hash of every recording's decoded samples, as they are on disk."""
     return {
@@ -105,6 +116,7 @@ def test_a_set_is_built_as_the_benchmark_lies(build: Callable[..., tuple[int, st
             assert -45 < level < -10
     assert finder.matched_by_tail == 0
     assert content_hash(dataset_files(out))
+    check_validation(out)
     card = (out / "README.md").read_text(encoding="utf-8")
     for piece in ("closed_accent_en.jsonl", "flite-slt", "CMU Flite licence", "CC0-1.0", "Not measured.", "hours"):
         assert piece in card
@@ -287,6 +299,72 @@ def test_recorded_noise_in_a_given_room(build: Callable[..., tuple[int, str]], t
     assert "CC0-1.0, own recording" in (tmp_path / "set" / "README.md").read_text()
 
 
+def debian(folder: str, package: str) -> Path:
+    """Return a folder of a Debian package; skip where it is missing, fail on a CI machine, whose script installs it."""
+    if not Path(folder).is_dir():
+        if os.environ.get("CI") == "true" and CI_SCRIPT.is_file() and package in CI_SCRIPT.read_text("utf-8").split():
+            pytest.fail(f"no {folder}")
+        pytest.skip(f"no {folder}, which is in Debian's {package}")
+    return Path(folder)
+
+
+AMBIENCE = ("/usr/share/gnome-pomodoro/sounds", "gnome-shell-pomodoro-data")
+STREET = ("/usr/share/jconvolver/config-files/demo-reverbs", "jconvolver-config-files")
+
+
+def placed(sound: Samples, heard: Samples) -> Samples:
+    """Return a sound, cut or filled up to the length of a mixture, at that place where the mixture is most like it."""
+    shift = int(np.argmax(signal.correlate(heard, sound, method="fft"))) - (len(sound) - 1)
+    there = np.concatenate([np.zeros(max(0, shift)), sound[max(0, -shift) :], np.zeros(len(heard))])
+    return np.asarray(there[: len(heard)], dtype=np.float32)
+
+
+@pytest.mark.parametrize("room", [None, STREET], ids=["dry", "street"])
+@pytest.mark.parametrize("noise", [None, AMBIENCE], ids=["talkers", "ambience"])
+def test_recordings_as_noise(
+    noise: tuple[str, str] | None, room: tuple[str, str] | None, build: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    """At the ratio that the line tells; the speech keeps its level unless it would clip, then both lose as much.
+
+    It is measured on the files: the standard recording, in the room again, and the recording from the second that the
+    line names are looked for in the mixture, and speech is what the first has a share in.
+    """
+    pytest.importorskip("soxr", reason="soxr comes with the extras 'speech' and 'embedded'")
+    folder = debian(*noise) if noise else SAMPLE / "open-ended" / "en"
+    flags = ["--variants", "standard,background", "--noise", str(folder), "--snr", "0,6,12"]
+    if room:
+        flags += ["--impulse_responses", str(debian(*room))]
+    places = ("river", "lake", "meadow", "village", "mountain", "harbour")
+    rows = [{**CLOSED, "key": key, "prompt": CLOSED["prompt"].replace("river", key)} for key in places]
+    assert build(rows, *FAST, *flags)[0] == 0
+    place = tmp_path / "set" / "closed-ended"
+    plain, noisy = (lines(tmp_path / "set", f"closed_{kind}_en.jsonl") for kind in ("standard", "background"))
+    assert {line["impulse_response"] for line in noisy if room} == (
+        {"street2-L.wav", "street2-R.wav"} if room else set()
+    )
+    for one, line in zip(plain, noisy, strict=True):
+        speech, heard = (audio.load(place / row["audio_path"], 16000) for row in (one, line))
+        impulse = audio.load(Path(room[0]) / line["impulse_response"], 16000) if room else np.ones(1, dtype=np.float32)
+        impulse = impulse[max(0, int(np.argmax(np.abs(impulse))) - 16) :]  # what comes before the direct sound is cut
+        recorded = audio.load(folder / line["noise_file"], 16000)
+        start = max(0, round(line["noise_start"] * 16000) - 100)
+        behind = np.resize(recorded[start:] if len(recorded) > len(heard) else recorded, len(heard) + 200)
+        parts = np.stack([placed(signal.fftconvolve(speech, impulse), heard), placed(behind, heard)], axis=1)
+        share = np.linalg.lstsq(parts, heard, rcond=None)[0]
+        wet = parts[:, 0] * share[0]
+        left, mask = heard - wet, active(wet, 16000)
+        kept = decibels(wet, mask) - decibels(speech, active(speech, 16000))
+        assert decibels(wet, mask) - decibels(left, mask) == pytest.approx(line["snr_db"], abs=0.05)
+        assert float(np.corrcoef(left, parts[:, 1])[0, 1]) > 0.6  # birds, by half a sample elsewhere: 0.7
+        peak = float(np.abs(heard).max())
+        if peak < PEAK - 1e-3:
+            assert kept == pytest.approx(0, abs=0.05)
+        else:
+            assert kept < 0.05
+            assert peak == pytest.approx(PEAK, abs=1e-3)
+    check_validation(tmp_path / "set")
+
+
 def test_chinese(build: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     """Chinese files end in cn; what there is no second accent for is left out with a note."""
     for package in ("jieba", "cn2an"):
@@ -298,6 +376,7 @@ def test_chinese(build: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     assert line["language"] == "zh"
     assert line["audio_path"] == "cn/disfluency/closed_001.flac"
     assert lines(tmp_path / "set", "adjustment_cn.jsonl")[0]["holds"] == "至少五句话"
+    check_validation(tmp_path / "set")
 
 
 def test_a_third_language(build: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
@@ -311,6 +390,7 @@ def test_a_third_language(build: Callable[..., tuple[int, str]], tmp_path: Path)
     assert "left out: adjustment: no words for revisions in 'sv'" in said
     (line,) = lines(tmp_path / "set", "closed_paralinguistics_sv.jsonl")
     assert (line["voice"], line["accent"], line["key"]) == ("espeak-sv", "sv", 1)
+    check_validation(tmp_path / "set")
 
 
 def bad(**changes: Any) -> list[dict[str, Any]]:
