@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
-from scipy import signal
+from scipy.signal import correlate, fftconvolve
 
 from data import audio
 from data.__main__ import main
@@ -314,7 +314,7 @@ STREET = ("/usr/share/jconvolver/config-files/demo-reverbs", "jconvolver-config-
 
 def placed(sound: Samples, heard: Samples) -> Samples:
     """Return a sound, cut or filled up to the length of a mixture, at that place where the mixture is most like it."""
-    shift = int(np.argmax(signal.correlate(heard, sound, method="fft"))) - (len(sound) - 1)
+    shift = int(np.argmax(correlate(heard, sound, method="fft"))) - (len(sound) - 1)
     there = np.concatenate([np.zeros(max(0, shift)), sound[max(0, -shift) :], np.zeros(len(heard))])
     return np.asarray(there[: len(heard)], dtype=np.float32)
 
@@ -349,7 +349,7 @@ def test_recordings_as_noise(
         recorded = audio.load(folder / line["noise_file"], 16000)
         start = max(0, round(line["noise_start"] * 16000) - 100)
         behind = np.resize(recorded[start:] if len(recorded) > len(heard) else recorded, len(heard) + 200)
-        parts = np.stack([placed(signal.fftconvolve(speech, impulse), heard), placed(behind, heard)], axis=1)
+        parts = np.stack([placed(fftconvolve(speech, impulse), heard), placed(behind, heard)], axis=1)
         share = np.linalg.lstsq(parts, heard, rcond=None)[0]
         wet = parts[:, 0] * share[0]
         left, mask = heard - wet, active(wet, 16000)
