@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from data import hub, parquet
+from data import hub, large_files, parquet
 from data.dataset import AudioFinder, AudioNotFound, DatasetFile, dataset_files
 from data.errors import FetchError, UsageError, printable
 from data.hub import BENCHMARKS, Benchmark, Fetched
@@ -72,8 +72,7 @@ def fetch(name: str, suites: Sequence[Suite], revision: str | None, say: Callabl
     parts = _parts(files, suites or list(SUITES.values()), benchmark)
     licence = _licence(info)
     say(f"{benchmark.repository} at {commit[:12]}: {_plan(parts)}; licence: {licence or 'none named'}")
-    cache = Path(constants.HF_HUB_CACHE)
-    _check_space(parts, cache / "--".join(("datasets", *benchmark.repository.split("/"))), commit)
+    _check_space(parts, large_files.cache_folder(benchmark.repository), commit)
     with _told(benchmark, revision):
         root = _download(api, benchmark.repository, commit, parts, files, say)
     day = datetime.now(UTC).date().isoformat()
@@ -121,12 +120,7 @@ def _check_space(parts: Sequence[_Part], repository: Path, commit: str) -> None:
     Raises:
         UsageError: there is less room than is needed.
     """
-    missing = {
-        entry.blob_id: entry.size
-        for part in parts
-        for entry in part.files
-        if not (repository / "blobs" / _etag(entry)).exists()
-    }
+    missing = {entry.blob_id: large_files.missing_bytes(repository, entry) for part in parts for entry in part.files}
     unpacked = sum(
         entry.size
         for part in parts
@@ -159,6 +153,7 @@ def _download(
     from huggingface_hub import hf_hub_download, snapshot_download
 
     _quiet()
+    large_files.fetch(repository, commit, (entry for part in parts for entry in part.files), say)
     wanted = {entry.path for part in parts for entry in part.files}
     folders = [f"{part.suite.folder}/*" for part in parts if part.form == "folder"]
     tables = {entry.path for entry in files if entry.path.endswith(".parquet")}
@@ -290,11 +285,6 @@ def _told(benchmark: Benchmark, revision: str | None) -> Iterator[None]:
 
 def _status(error: BaseException) -> Any:
     return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def _etag(entry: RepoFile) -> str:
-    """Return the name under which the cache keeps a file: what the hub gives as its ETag."""
-    return entry.lfs.sha256 if entry.lfs is not None else entry.blob_id
 
 
 def _licence(info: Any) -> str | None:

@@ -10,21 +10,25 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from huggingface_hub import constants
 
-from data import hub, parquet
+from data import hub, large_files, parquet
 from data.__main__ import main as data_main
 from data.dataset import SAMPLE
 from data.errors import DataError, UsageError
@@ -54,7 +58,7 @@ class Hub:
     Attributes:
         revisions: commits by branch, tag or commit.
         calls: (method, path, range header) of every request.
-        faults: what goes wrong with a path, one after the other: a status, `torn`, `corrupt`.
+        faults: what goes wrong with a path, one after the other: a status, `torn`, `corrupt`, `hangs` (after 15 MiB).
         sizes: sizes that the tree lies about.
         tokens: the Authorization headers that arrived, by `hub` and `cdn`.
     """
@@ -209,6 +213,11 @@ class Hub:
             return
         if fault == "corrupt":
             body = bytes(255 - byte for byte in body)
+        if fault == "hangs":
+            handler.wfile.write(body[: 15 * 2**20])
+            handler.connection.recv(1)  # until the other side is gone
+            handler.close_connection = True
+            return
         handler.wfile.write(body[: len(body) // 2] if fault == "torn" else body)
         if fault == "torn":
             handler.wfile.flush()
@@ -279,7 +288,12 @@ Command = Callable[..., Done]
 def process(server: Hub, tmp_path: Path) -> Command:
     """A function that runs a command as a process, whose environment names the local hub and an empty home."""
 
-    def run(*words: object, code: int = 0, **environment: str) -> Done:
+    def run(
+        *words: object,
+        code: int = 0,
+        meanwhile: Callable[[subprocess.Popen[str]], None] | None = None,
+        **environment: str,
+    ) -> Done:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGINGFACE_"))}
         own = {
             "HF_HOME": str(tmp_path / "home"),
@@ -288,10 +302,16 @@ def process(server: Hub, tmp_path: Path) -> Command:
             "PYTHONPATH": f"{ROOT}:{tmp_path}",
         }
         line = [sys.executable, *map(str, words)]
-        done = subprocess.run(
-            line, cwd=ROOT, env={**kept, **own, **environment}, capture_output=True, text=True, check=False, timeout=120
-        )
-        return _checked(Done(done.stdout, done.stderr), done.returncode, code)
+        given = {**kept, **own, **environment}
+        pipe = subprocess.PIPE
+        with subprocess.Popen(line, cwd=ROOT, env=given, stdout=pipe, stderr=pipe, text=True) as started:
+            try:
+                if meanwhile is not None:
+                    meanwhile(started)
+                done = Done(*started.communicate(timeout=120))
+            finally:
+                started.kill()  # where it hangs, or the test failed
+        return _checked(done, started.returncode, code)
 
     return run
 
@@ -438,6 +458,73 @@ def test_a_torn_body_is_continued(server: Hub, command: Command) -> None:
     done = command(*FETCH, "--subset", "open")
     assert [asked for _, path, asked in server.calls if path.startswith("/cdn/") and asked] == ["bytes=10485760-"]
     assert (Path(done.stdout.strip()) / "open-ended/en/long.ogg").read_bytes() == long
+
+
+@pytest.fixture
+def large(server: Hub) -> bytes:
+    """A file large enough to be continued, published with little else."""
+    content = os.urandom(large_files.LARGE + 5 * 2**20)
+    server.publish({**sample(1), "open-ended/en/large.ogg": content})
+    return content
+
+
+def ranges(server: Hub, content: bytes) -> list[str | None]:
+    """Return the range of each request for a file's content."""
+    path = f"/cdn/{hashlib.sha256(content).hexdigest()}"
+    return [asked for method, called, asked in server.calls if method == "GET" and called == path]
+
+
+def test_a_killed_process_loses_nothing_of_a_large_file(
+    server: Hub, process: Command, tmp_path: Path, large: bytes
+) -> None:
+    """After kill -9 in the middle of it, the rest is asked for, and the cache holds what the client would have put."""
+    server.faults[f"/cdn/{hashlib.sha256(large).hexdigest()}"] = ["hangs"]
+    blobs = tmp_path / "home/hub/datasets--ddwang2000--SpeechInstructBench/blobs"
+    part = blobs / f"{hashlib.sha256(large).hexdigest()}.incomplete"
+
+    def kill(started: subprocess.Popen[str]) -> None:
+        while not (part.exists() and part.stat().st_size >= 10 * 2**20):
+            assert started.poll() is None
+            time.sleep(0.05)
+        started.kill()
+
+    process(*FETCH, "--subset", "open", code=-signal.SIGKILL, meanwhile=kill)
+    done = process(*FETCH, "--subset", "open")
+    assert "open-ended/en/large.ogg: 10 of 22 MB are here" in talk(done)
+    assert ranges(server, large) == [None, f"bytes={10 * 2**20}-"]
+    assert (Path(done.stdout.strip()) / "open-ended/en/large.ogg").resolve() == part.with_suffix("")
+    assert part.with_suffix("").read_bytes() == large
+    assert not list(blobs.glob("*.incomplete"))
+    assert server.tokens["cdn"] == {None}
+
+
+@pytest.mark.parametrize("there", [b"\0" * 2**20, b"\0" * (large_files.LARGE + 6 * 2**20)], ids=["damaged", "too long"])
+def test_a_damaged_part_is_fetched_anew(
+    server: Hub, command: Command, tmp_path: Path, large: bytes, there: bytes
+) -> None:
+    """What does not become the file that the hub names is no part of it."""
+    name = hashlib.sha256(large).hexdigest()
+    blobs = tmp_path / "home/hub/datasets--ddwang2000--SpeechInstructBench/blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{name}.incomplete").write_bytes(there)
+    done = command(*FETCH, "--subset", "open")
+    assert (blobs / name).read_bytes() == large
+    assert ("large.ogg is not what the hub says; it is fetched again" in done.stderr) == (len(there) < len(large))
+    assert ranges(server, large)[-1] is None
+    assert not list(blobs.glob("*.incomplete"))
+
+
+def test_room_is_asked_for_what_is_still_to_come(
+    server: Hub, command: Command, tmp_path: Path, large: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large file of which most is here needs room for its rest."""
+    blobs = tmp_path / "home/hub/datasets--ddwang2000--SpeechInstructBench/blobs"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=15 * 2**20))
+    assert "0.02 GB are needed" in command(*FETCH, "--subset", "open", code=2).stderr
+    blobs.mkdir(parents=True)
+    (blobs / f"{hashlib.sha256(large).hexdigest()}.incomplete").write_bytes(large[: 10 * 2**20])
+    command(*FETCH, "--subset", "open")
+    assert ranges(server, large) == [f"bytes={10 * 2**20}-"]
 
 
 def test_what_was_fetched_before_a_failure_is_kept(server: Hub, command: Command, tmp_path: Path) -> None:
