@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from data.errors import UsageError
 from data.variants import segments
+from data.variants.segments import bare
 
 KINDS = ("restart", "self_correction", "repetition", "filled_pause")
 """In the order in which they are placed: the longest first, as it needs the most room."""
@@ -270,15 +271,13 @@ class _Speaker:
         return part.stop <= len(self.words) and all(not self.fixed[i] and self.words[i].isalpha() for i in part)
 
 
-def bare(word: str) -> str:
-    """Return a word in lower case without punctuation."""
-    return re.sub(r"[^\w']", "", word).lower()
-
-
 def _protected(words: Sequence[str], phrases: Sequence[str], lang: str) -> list[bool]:
     """Mark the words that belong to a protected phrase, or are numbers or negations."""
     untouchable = LEXICONS[lang].untouchable
     marks = [untouchable.fullmatch(bare(word)) is not None or any(map(str.isdigit, word)) for word in words]
+    for place in range(1, len(words) - 1):
+        if bare(words[place]) in ("and", "point") and marks[place - 1] and marks[place + 1]:
+            marks[place] = True  # "three hundred and fifty", "two point five"
     for phrase in phrases:
         for span in segments.occurrences(words, phrase, lang):
             marks[span.start : span.stop] = [True] * len(span)

@@ -122,7 +122,7 @@ def _prompt(wanted: PromptSet, path: Path, line: jsonl.Line, number: int) -> Pro
         suite=suite,
         key=key,
         words=words,
-        protected=(*line.fields.get("protected", ()), *_texts(line.fields.get("kwargs"))),
+        protected=tuple(_both(line.fields, wanted.lang, instructions)),
         fields={"key": key, **fields},
         source_sha256=hashlib.sha256(json.dumps(line.fields, sort_keys=True).encode()).hexdigest(),
         place=(path, line.number),
@@ -148,6 +148,12 @@ def _problems(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "kwargs", f"{len(kwargs)} objects for {len(instructions)} instructions; give one for each"
     if isinstance(key := fields.get("key"), str) and not key.strip():
         yield "key", "empty; leave the field out, or give each prompt its own"
+
+
+def _both(fields: Mapping[str, Any], lang: str, instructions: tuple[str, ...]) -> Iterator[str]:
+    """Yield the protected phrases as they are written and as they are said."""
+    for phrase in (*fields.get("protected", ()), *_texts(fields.get("kwargs"))):
+        yield from dict.fromkeys((phrase, spoken(phrase, lang, instructions)))
 
 
 def _texts(kwargs: Any) -> Iterator[str]:

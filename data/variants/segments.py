@@ -43,24 +43,25 @@ def starts(text_words: Sequence[str], lang: str) -> list[int]:
 
 def occurrences(text_words: Sequence[str], phrase: str, lang: str) -> Iterator[range]:
     """Yield the ranges of words that hold a phrase; case and punctuation do not count."""
-    part = [_bare(word) for word in phrase.split()]
+    part = [bare(word) for word in phrase.split()]
     if lang != "zh":
-        bare_words = [_bare(word) for word in text_words]
+        bare_words = [bare(word) for word in text_words]
         for start in range(len(bare_words) - len(part) + 1):
             if part and bare_words[start : start + len(part)] == part:
                 yield range(start, start + len(part))
         return
     # A phrase may begin and end inside words: those count as its own.
     wanted = "".join(part)
-    bounds = [0, *accumulate(len(_bare(word)) for word in text_words)]
-    whole = "".join(map(_bare, text_words))
+    bounds = [0, *accumulate(len(bare(word)) for word in text_words)]
+    whole = "".join(map(bare, text_words))
     for found in re.finditer(re.escape(wanted), whole) if wanted else ():
         touched = [i for i in range(len(text_words)) if bounds[i] < found.end() and bounds[i + 1] > found.start()]
         yield range(touched[0], touched[-1] + 1)
 
 
-def _bare(word: str) -> str:
-    return re.sub(r"[^\w']", "", word).lower()
+def bare(word: str) -> str:
+    """Return a word in lower case without punctuation; an apostrophe inside stays."""
+    return re.sub(r"[^\w']", "", word).strip("'").lower()
 
 
 @functools.cache

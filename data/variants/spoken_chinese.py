@@ -87,6 +87,11 @@ def _enclosed(name: str) -> Callable[[Match[str]], str]:
     return lambda found: f"{name}里的{found[1].strip()}"
 
 
+def _groups(found: Match[str]) -> str:
+    """Return 138-1234-5678 as its digits, with a pause between the groups; two numbers would be a range."""
+    return "，".join("".join(number(digit, "zh") for digit in group) for group in found.group().split("-"))
+
+
 def _named(found: Match[str]) -> str:
     run = found.group()
     name = SYMBOLS[run[0]]
@@ -103,6 +108,7 @@ _STEPS: tuple[tuple[str, str | Callable[[Match[str]], str]], ...] = (
     (rf"({_QUANTITY}) ?%", lambda found: f"百分之{_quantity(found[1])}"),
     (r"(?<!\d)(\d{1,2})[:：]([0-5]\d)(?!\d)", _time),
     (r"(?<!\d)(\d{4})(?=年)", _year),
+    (r"(?<![\d-])\d+(?:-\d+){2,}(?![\d-])", _groups),
     (r"(?<=\d) ?[-–—~～] ?(?=\d)", "到"),
     (r"(?<![\w）])[-−](?=\d)", "负"),
     (_QUANTITY, _counted),

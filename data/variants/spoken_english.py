@@ -93,6 +93,11 @@ def _time(found: Match[str]) -> str:
     return f"{_quantity(str(int(hour)))} {'oh ' if minute[0] == '0' else ''}{_quantity(str(int(minute)))}"
 
 
+def _groups(found: Match[str]) -> str:
+    """Return 631-481-4867 as its digits, with a pause between the groups; two numbers would be a range."""
+    return ", ".join(" ".join(number(digit, "en") for digit in group) for group in found.group().split("-"))
+
+
 def _initials(found: Match[str]) -> str:
     """Return P.S. as P S; a stop that ends the text as well stays."""
     letters = " ".join(found.group().replace(".", ""))
@@ -142,6 +147,7 @@ _STEPS: tuple[tuple[str, str | Callable[[Match[str]], str]], ...] = (
     (r"\b(\d{1,2}):([0-5]\d)\b", _time),
     (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda found: ordinal(found[1])),
     (r"(?<![\d/])(?:[12]/[2-4]|3/4)(?![\d/])|[½⅓⅔¼¾]", lambda found: _FRACTIONS.get(found.group(), found.group())),
+    (r"(?<![\w-])\d+(?:-\d+){2,}(?![\w-])", _groups),
     (r"(?<=\d) ?[-–—] ?(?=\d)", " to "),
     (r"(?<=\d) ?[x×*] ?(?=\d)", " times "),
     (r"(?<=\d)/(?=\d)", " over "),

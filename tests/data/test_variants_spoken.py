@@ -43,6 +43,7 @@ pytest.importorskip("cn2an", reason="the extra 'speech' is not installed")
         ("write to a.b@c.org", "write to a dot b at c dot org"),
         ("see [the site](https://x.org/y) now", "see the site now"),
         ("in the 1990s", "in the nineteen nineties"),
+        ("call 631-481-4867", "call six three one, four eight one, four eight six seven"),
         ("12345678901234", "one two three four five six seven eight nine zero one two three four"),
     ],
 )
@@ -60,6 +61,7 @@ def test_english(written: str, said: str) -> None:
         ("用***隔开，标题写成<<春天>>，留出[姓名]", "用三个星号隔开，标题写成双尖括号里的春天，留出方括号里的姓名"),
         ("50%，3.5元，20~30岁，－5度", "百分之五十，三点五元，二十到三十岁，负五度"),
         ("1. 多喝水\n2. 早睡", "一，多喝水。二，早睡"),
+        ("打138-1234-5678", "打一三八，一二三四，五六七八"),
     ],
 )
 def test_chinese(written: str, said: str) -> None:
