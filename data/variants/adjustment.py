@@ -138,6 +138,9 @@ _OTHER_CASE = {
     "change_case:english_lowercase": "change_case:english_capital",
 }
 
+_CASED = "detectable_format:multiple_sections"
+"""Its marks are in a letter case of their own, which an answer in the other case would break."""
+
 _WORD = {
     "en": ("do not use the word {}", "the word {}", "not the word {}"),
     "zh": ("不要出现{}这个词", "出现{}", "不出现{}"),
@@ -165,10 +168,11 @@ def adjusted(
     if lang not in OPENERS:
         return None
     chance = random.Random(seed)
+    cased = _CASED in instructions
     changes = [
         (place, change)
         for place, (rule, arguments) in enumerate(zip(instructions, kwargs, strict=False))
-        if (change := _change(rule, arguments, lang, chance)) is not None
+        if not (cased and rule in _OTHER_CASE) and (change := _change(rule, arguments, lang, chance)) is not None
     ]
     if changes:
         place, change = chance.choice(changes)
