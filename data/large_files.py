@@ -10,6 +10,7 @@ looks for. Xet, the hub's faster protocol, continues no file either, and is not 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +62,8 @@ def fetch(repository: str, commit: str, entries: Iterable[RepoFile], say: Callab
     folder = cache_folder(repository)
     for entry in entries:
         if entry.lfs is None or not LARGE <= entry.size <= constants.MAX_HTTP_DOWNLOAD_SIZE:
+            continue
+        if not re.fullmatch("[0-9a-f]{64}", entry.lfs.sha256):  # it becomes a file's name
             continue
         blob = folder / "blobs" / etag(entry)
         lock = folder.parent / ".locks" / folder.name / f"{blob.name}.lock"  # which the client takes for this file

@@ -134,7 +134,7 @@ class Report:
 
     Attributes:
         findings: worst first: by severity, kind, badness, place.
-        facts: what was counted and measured, in the order of files.
+        facts: what was counted and measured.
         files: number of JSONL files.
         items: number of their lines.
         seconds: length of all audio that could be decoded, each file once.

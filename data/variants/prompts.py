@@ -152,7 +152,7 @@ def _problems(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _both(fields: Mapping[str, Any], lang: str, instructions: tuple[str, ...]) -> Iterator[str]:
     """Yield the protected phrases as they are written and as they are said."""
-    for phrase in (*fields.get("protected", ()), *_texts(fields.get("kwargs"))):
+    for phrase in (*(fields.get("protected") or ()), *_texts(fields.get("kwargs"))):
         yield from dict.fromkeys((phrase, spoken(phrase, lang, instructions)))
 
 

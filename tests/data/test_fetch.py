@@ -26,7 +26,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import RepoFile, constants
 
 from data import hub, large_files, parquet
 from data.__main__ import main as data_main
@@ -525,6 +525,16 @@ def test_room_is_asked_for_what_is_still_to_come(
     (blobs / f"{hashlib.sha256(large).hexdigest()}.incomplete").write_bytes(large[: 10 * 2**20])
     command(*FETCH, "--subset", "open")
     assert ranges(server, large) == [f"bytes={10 * 2**20}-"]
+
+
+@pytest.mark.usefixtures("command")
+def test_a_hash_is_no_path(server: Hub, tmp_path: Path) -> None:
+    """What a hub calls a hash and is none names no file."""
+    lfs = {"oid": "../../../../escape", "size": large_files.LARGE, "pointerSize": 130}
+    entry = RepoFile(path="open-ended/en/large.ogg", size=large_files.LARGE, oid="0" * 40, lfs=lfs)
+    large_files.fetch(REPOSITORY, "0" * 40, [entry], print)
+    assert not server.calls
+    assert not list(tmp_path.rglob("*escape*"))
 
 
 def test_what_was_fetched_before_a_failure_is_kept(server: Hub, command: Command, tmp_path: Path) -> None:

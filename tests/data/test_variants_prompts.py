@@ -26,7 +26,7 @@ SAID_OTHERWISE = {"relation", "let_relation", "capital_relation", "language", "l
 
 def bare(text: str) -> str:
     """Return a text's words in lower case between blanks, without punctuation."""
-    return f" {re.sub(chr(92) + 'W+', ' ', text.lower()).strip()} "
+    return " " + re.sub(r"\W+", " ", text.lower()).strip() + " "
 
 
 def constraints(prompt: Prompt) -> Iterator[str]:
