@@ -72,21 +72,23 @@ def fetch(repository: str, commit: str, entries: Iterable[RepoFile], say: Callab
         with WeakFileLock(lock):
             if blob.exists():
                 continue
-            part = _part(blob)
+            part, name = _part(blob), printable(entry.path)
             with part.open("ab") as file:
                 if (come := file.tell()) > entry.size:
                     file.truncate(come := 0)
                 if come:
-                    say(f"{printable(entry.path)}: {come / 1e6:.0f} of {entry.size / 1e6:.0f} MB are here")
+                    say(f"{name}: {come / 1e6:.0f} of {entry.size / 1e6:.0f} MB are here")
                 url = hf_hub_url(repository, entry.path, repo_type="dataset", revision=commit)
-                http_get(url, file, resume_size=come, headers=headers, expected_size=entry.size)
+                http_get(
+                    url, file, resume_size=come, headers=headers, expected_size=entry.size, displayed_filename=name
+                )
             with part.open("rb") as file:
                 whole = hashlib.file_digest(file, "sha256").hexdigest() == entry.lfs.sha256
             if whole:
                 part.replace(blob)
             else:
                 part.unlink()
-                say(f"{printable(entry.path)} is not what the hub says; it is fetched again")
+                say(f"{name} is not what the hub says; it is fetched again")
 
 
 def _part(blob: Path) -> Path:

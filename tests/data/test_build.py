@@ -365,6 +365,37 @@ def test_recordings_as_noise(
     check_validation(tmp_path / "set")
 
 
+@pytest.mark.parametrize(
+    ("flag", "content", "said"),
+    [
+        ("--noise", np.zeros(80000), "a.wav: silent wherever noise was looked for (20 places); take it out"),
+        ("--noise", None, "a.wav: audio unreadable"),
+        ("--impulse_responses", np.zeros(800), "a.wav: a silent impulse response"),
+        ("--impulse_responses", None, "a.wav: audio unreadable"),
+    ],
+)
+def test_a_recording_that_cannot_be_used_is_named(
+    flag: str, content: Samples | None, said: str, build: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    """In one line, by one process as by two; with another recording in its place the build goes on."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    if content is None:
+        (folder / "a.wav").write_text("no sound")
+    else:
+        sf.write(folder / "a.wav", content, 16000)
+    noise = [] if flag == "--noise" else ["--noise", "pink"]
+    flags = [*FAST[:-1], "2", "--variants", "standard,background", *noise, flag, str(folder)]
+    rows = [{**CLOSED, "key": key, "prompt": f"{CLOSED['prompt']} {key.title()}."} for key in ("go", "now")]
+    for some in (rows[:1], rows):
+        code, err = build(some, *flags, "--overwrite")
+        assert code == 2
+        assert err.count("error: ") == 1
+        assert said in err.splitlines()[-1]
+    sf.write(folder / "a.wav", np.concatenate([[1.0], 0.1 * np.random.RandomState(1).standard_normal(80000)]), 16000)
+    assert build(rows, *flags, "--overwrite")[0] == 0
+
+
 def test_chinese(build: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     """Chinese files end in cn; what there is no second accent for is left out with a note."""
     for package in ("jieba", "cn2an"):
