@@ -200,11 +200,11 @@ def _count(root: Path, suite: Suite, benchmark: Benchmark, say: Callable[[str], 
     finder = AudioFinder(root)
     for file in dataset_files(root, suite=suite):
         items = list(file.items())
-        counts[file.path.name] = len(items)
+        counts[file.name] = len(items)
         lost += sum(not _has_audio(finder, file, item.id.audio) for item in items)
-        expected = benchmark.items.get(file.path.name, len(items))
+        expected = benchmark.items.get(file.name, len(items))
         if expected != len(items):
-            say(f"{file.path.name}: {len(items)} items, where {expected} were expected ({benchmark.source})")
+            say(f"{file.name}: {len(items)} items, where {expected} were expected ({benchmark.source})")
     if lost:
         say(f"{suite.name}: {lost} recordings that lines name are not there; python -m data validate {root} names them")
     return counts
