@@ -1,7 +1,7 @@
 """The 55 instances of Dynamic-SUPERB's first phase: a task on a data set, in one of six dimensions.
 
-An instance's name is `<Task>_<Dataset>[_<Dataset2>][-<Subset>]`, its repository on the hub `DynamicSuperb/<name>`. Which
-are *seen* (24) tells on what the paper's own baselines were trained; other models know no such split.
+An instance's name is `<Task>_<Dataset>[_<Dataset2>][-<Subset>]`, its repository `DynamicSuperb/<name>`. Which
+24 are *seen* tells on what the paper's own baselines were trained; other models know no such split.
 
 Source: arXiv 2309.09510, the project's list of instances and its table of results (checked 2026-11-20).
 """

@@ -1,8 +1,8 @@
-"""The options of a classification task, which stand in each row's instruction: "... The answer could be A, B, or C."
+"""The options of a classification task, which stand in each row's instruction: "The answer could be A, B, or C.", say.
 
-Dynamic-SUPERB keeps the label set nowhere else (arXiv 2309.09510; rows on its documentation pages, read 2026-11-20). Most
-instructions use that sentence word for word; other data sets of this kind say "should be", "choose from", "options:".
-Labels may have several words, hold commas where they are quoted, and the last comma may be missing.
+Dynamic-SUPERB keeps the label set nowhere else (arXiv 2309.09510; rows on its documentation pages, read 2026-11-20).
+Most of its instructions use that sentence word for word; other data sets of this kind say "should be", "choose from" or
+"options:". Labels may have several words, or commas where they are quoted; the last comma may be missing.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def sentence(options: Sequence[str]) -> str:
     """Return the sentence that names options, with quotes where a label would not be told apart without.
 
     Raises:
-        ValueError: `read` could not get them back: fewer than two, an empty one, one with a line feed.
+        ValueError: `read` could not get them back: fewer than two, or one is empty, ends in a comma, or has
+            a line feed.
     """
     for quotes in ("", *_QUOTES):
         text = f"{LEAD} {_listed(options, quotes)}."
