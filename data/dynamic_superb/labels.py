@@ -1,4 +1,4 @@
-"""Whether the rows of an instance offer their own label: an answer cannot be told right where it is not among the options.
+"""Whether an instance's rows offer their own label: no answer can be right where the right one is no option.
 
 Labels and options are compared in lower case, as the paper compares answers and labels.
 """

@@ -29,7 +29,7 @@ _SENTENCE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_QUOTES = ('""', "''", "“”", "‘’", "«»", "``")
+_QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"), ("`", "`"))
 _CLOSED = r"""(?=\s*(?:[,;.!?\n]|$|(?:or|and)\b)|\s+["'“‘«`])"""
 _WITHIN = "|".join(rf"{left}([^\n]{{1,500}}?){right}{_CLOSED}" for left, right in _QUOTES)
 _QUOTED = re.compile(rf"(?:(?:or|and)\s+)?(?:{_WITHIN})", re.IGNORECASE)
@@ -66,7 +66,7 @@ def sentence(options: Sequence[str]) -> str:
         ValueError: `read` could not get them back: fewer than two, or one is empty, ends in a comma, or has
             a line feed.
     """
-    for quotes in ("", *_QUOTES):
+    for quotes in (("", ""), *_QUOTES):
         text = f"{LEAD} {_listed(options, quotes)}."
         if read(text) == tuple(options):
             return text
@@ -84,15 +84,15 @@ def replaced(instruction: str, options: Sequence[str]) -> str:
         raise ValueError("the instruction names no options")
     tried = [_in_place(instruction, found, options)] if len(options) == len(found.labels) else []
     head, tail = instruction[: found.start], instruction[found.end :]
-    tried += [f"{head}{_listed(options, quotes)}{tail}" for quotes in ("", *_QUOTES)]
+    tried += [f"{head}{_listed(options, quotes)}{tail}" for quotes in (("", ""), *_QUOTES)]
     for text in tried:
         if read(text) == tuple(options):
             return text
     raise ValueError(f"no sentence names these options: {list(options)}")
 
 
-def _listed(options: Sequence[str], quotes: str) -> str:
-    left, right = quotes[:1], quotes[1:]
+def _listed(options: Sequence[str], quotes: tuple[str, str]) -> str:
+    left, right = quotes
     labels = [f"{left}{label}{right}" for label in options]
     if len(labels) < 3:
         return " or ".join(labels)
@@ -164,7 +164,7 @@ def _alternatives(text: str, start: int, end: int, *, alone: bool, pooled: bool)
 
 def _unquoted(text: str, start: int, end: int) -> tuple[int, int]:
     start, end = _trimmed(text, start, end)
-    wrapped = end - start > 2 and text[start] + text[end - 1] in _QUOTES
+    wrapped = end - start > 2 and (text[start], text[end - 1]) in _QUOTES
     return (start + 1, end - 1) if wrapped else (start, end)
 
 

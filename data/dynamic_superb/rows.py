@@ -29,8 +29,8 @@ from data.jsonl import Line
 
 TABLES = ("metadata.json", "metadata.csv")
 INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_TEXT_FIELD = re.compile(r"text[0-9]*")
-_AUDIO_FIELD = re.compile(r"audio([2-9]|[1-9][0-9]+)")
+_TEXT_FIELD = re.compile(r"text[0-9]{0,3}")
+_AUDIO_FIELD = re.compile(r"audio([2-9]|[1-9][0-9]{1,2})")
 _MOST_RECORDINGS = 100
 _OURS = ("key", "audio_path", "audio_paths", "prompt", "written")
 _BLANKS = re.compile(r"\s*")
