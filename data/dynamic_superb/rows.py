@@ -172,7 +172,7 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
         if not isinstance(row.get(field), str) or not row[field].strip():
             problem = "must be text" if field in row else "missing; every row needs it"
             raise DataError(problem, path=path, line=number, field=field)
-    texts = [row[field] for field in sorted(filter(_TEXT_FIELD.fullmatch, row), key=place_of) if row[field] is not None]
+    texts = [row[field] for field in text_fields(row)]
     if not all(isinstance(text, str) for text in texts):
         raise DataError("must be text", path=path, line=number, field="text")
     audios = [audio, *_further(path.parent, audio, row)]
@@ -188,8 +188,8 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
 
 def _further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     """Return the names of a row's recordings after the first: those that it names, or else those that lie beside it."""
-    named = [row[field] for field in sorted(filter(_AUDIO_FIELD.fullmatch, row), key=place_of)]
-    if named and all(isinstance(name, str) and name for name in named):
+    named = [row[field] for field in further_fields(row)]
+    if named:
         return named
     found = []
     stem, dot, suffix = audio.rpartition(".")
@@ -199,6 +199,17 @@ def _further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
             break
         found.append(beside)
     return found
+
+
+def text_fields(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a row's text inputs, in order."""
+    return sorted((field for field in row if _TEXT_FIELD.fullmatch(field) and row[field] is not None), key=place_of)
+
+
+def further_fields(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields in which a row names its recordings after the first, in order; nothing where it does not."""
+    fields = sorted(filter(_AUDIO_FIELD.fullmatch, row), key=place_of)
+    return fields if all(isinstance(row[field], str) and row[field] for field in fields) else []
 
 
 def place_of(field: str) -> int:
