@@ -71,7 +71,7 @@ def sentence(options: Sequence[str]) -> str:
     """
     for quotes in (("", ""), *_QUOTES):
         text = f"{LEAD} {_listed(options, quotes)}."
-        if read(text) == tuple(options):
+        if len(options) > 1 and read(text) == tuple(options):
             return text
     raise ValueError(f"no sentence names these options: {list(options)}")
 
@@ -103,7 +103,7 @@ def replaced(instruction: str, options: Sequence[str]) -> str:
         raise ValueError("the instruction names no options")
     tried = [_in_place(instruction, found, options)] if len(options) == len(found.labels) else []
     head, tail = instruction[: found.start], instruction[found.end :]
-    tried += [f"{head}{_listed(options, quotes)}{tail}" for quotes in (("", ""), *_QUOTES)]
+    tried += [] if len(options) < 2 else [f"{head}{_listed(options, quotes)}{tail}" for quotes in (("", ""), *_QUOTES)]
     for text in tried:
         if read(text) == tuple(options):
             return text

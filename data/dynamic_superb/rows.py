@@ -131,6 +131,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str,
 
     place = _skip(text, after(0, "{") + 1)
     ended = text[place : place + 1] == "}"
+    place += ended
     while not ended:
         start = after(place, '"')
         audio, place = value(start)
@@ -144,12 +145,14 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str,
         yield number, start, audio, row
         place = after(place, ",}")
         ended, place = text[place] == "}", place + 1
-    if _skip(text, place + (text[place : place + 1] == "}")) < len(text):
+    place = _skip(text, place)
+    if place < len(text):
         raise refuse("text after the end of the object", place)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    number = 1
     try:
         columns = reader.fieldnames or ()
         if "file_name" not in columns:
@@ -164,7 +167,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, 
             yield number, place, row["file_name"], fields
             number = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"not CSV: {error}", path=path, line=reader.line_num) from None
+        raise DataError(f"not CSV: {error}", path=path, line=number) from None
 
 
 def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str, Any]:
