@@ -219,7 +219,9 @@ def _found_files(dataset: Path) -> list[tuple[FileKind | None, Path]]:
         if (kind := file_kind(path)) is not None and (path.parent == dataset or path.parent.name == kind.suite.folder)
     ]
     # Instances lie side by side, or in a folder for each task.
-    tables = (sorted(dataset.glob(f"{depth}{name}")) for depth in ("", "*/", "*/*/") for name in rows.TABLES)
+    tables = (
+        sorted(dataset.glob(f"{depth}{name}")) for depth in ("", "[!.]*/", "[!.]*/[!.]*/") for name in rows.TABLES
+    )
     return found or [(_kind_of(path), path) for path in chain.from_iterable(tables)]
 
 

@@ -52,7 +52,9 @@ def fetch(instances: Sequence[Instance], revision: str | None, say: Callable[[st
         return offline(NAME, [instance.name for instance in instances], revision, say)
     api = HfApi(library_name=hub.LIBRARY)
     absent, found = [], []
-    for instance in instances or INSTANCES.values():
+    wanted = instances or list(INSTANCES.values())
+    say(f"asking the hub about {len(wanted)} instances")
+    for instance in wanted:
         shown = _look(api, instance, revision)
         if shown is None:
             absent.append(instance.repository)

@@ -27,6 +27,7 @@ from huggingface_hub import constants
 from data import hub, parquet
 from data.__main__ import main as data_main
 from data.dataset import SAMPLE, dataset_files
+from data.dynamic_superb import tables as tables_of_instances
 from data.errors import DataError, UsageError
 from data.suites import SUITES
 from inference.cli import main as inference_main
@@ -711,8 +712,8 @@ def superb_note(tmp_path: Path) -> dict[str, Any]:
     return fields
 
 
-def test_instances_are_fetched_and_run(server: Hub, process: Command, tmp_path: Path) -> None:
-    """Each from its repository, into one folder; `run.json` names every commit and licence."""
+def test_instances_are_fetched_and_found(server: Hub, process: Command, tmp_path: Path) -> None:
+    """Each from its repository, into one folder; what a run notes names every commit and licence."""
     first = server.publish(instance(tmp_path), licence="mit", repository=f"DynamicSuperb/{DETECTION}")
     second = server.publish(instance(tmp_path, pairs=True), repository=f"DynamicSuperb/{VERIFICATION}")
     done = process(*SUPERB, "--instance", DETECTION, VERIFICATION)
@@ -735,7 +736,8 @@ def test_instances_are_fetched_and_run(server: Hub, process: Command, tmp_path: 
     assert items[1].audios == ("00002.ogg", "00002_pair2.ogg")
     assert items[1].prompt.endswith("no.\n\nsaid")
 
-    dry = process("inference.py", "--dataset", "dynamic-superb", "--dry_run", "--output_dir", tmp_path / "dry")
+    words = ("--dataset", "dynamic-superb", "--subset", "classify", "--dry_run", "--output_dir", tmp_path / "dry")
+    dry = process("inference.py", *words)
     assert f"classify_{DETECTION}_en.jsonl: 3 items" in dry.stdout
     source = hub_provenance(process, root)
     assert source["redistribution"] == "not for redistribution: the hub names no licence"
@@ -852,3 +854,29 @@ def test_instances_brought_by_hand_are_read(shape: str, command: Command, tmp_pa
     first = command(*dry)
     assert f"classify_{DETECTION}_en.jsonl: 3 items" in first.stdout
     assert command(*dry).stdout == first.stdout
+
+
+def test_recordings_of_several_formats_stay_together(tmp_path: Path) -> None:
+    """Their names tell which row they are of; where their endings differ, the row names them. A null is none."""
+    pa = pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    row = {"file": "a", "instruction": "Same? The answer could be yes or no.", "label": "yes"}
+    sounds = {"audio1": b"RIFF", "audio2": b"fLaC", "audio10": b"OggS"}
+    table = [
+        {**row, **{name: {"bytes": sound, "path": "../x.sh"} for name, sound in sounds.items()}},
+        {**row, "audio1": {"bytes": b"RIFF", "path": None}},
+    ]
+    source = tmp_path / "test.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(pa.Table.from_pylist(table), source)
+    with pytest.raises(DataError, match="lacks a column of audio, instruction, label"):
+        tables_of_instances.unpack([source], tmp_path / DETECTION)
+    assert not (tmp_path / DETECTION).exists()
+    renamed = [{name.replace("audio1", "audio", 1): value for name, value in entry.items()} for entry in table]
+    renamed[0]["audio10"] = renamed[0].pop("audio0")
+    pytest.importorskip("pyarrow.parquet").write_table(pa.Table.from_pylist(renamed), source)
+    tables_of_instances.unpack([source], tmp_path / DETECTION)
+    (file,) = dataset_files(tmp_path / DETECTION)
+    assert [item.audios for item in file.items()] == [
+        ("00001.wav", "00001_pair2.flac", "00001_pair3.ogg"),
+        ("00002.wav",),
+    ]
+    assert (tmp_path / DETECTION / "00001_pair3.ogg").read_bytes() == b"OggS"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.dynamic_superb import options
@@ -77,6 +77,7 @@ def test_fewer_than_two_are_none(instruction: str) -> None:
     assert options.read(instruction) == ()
 
 
+@settings(deadline=None)
 @given(st.text(), st.sampled_from(["", "The answer could be ", "Choose from: ", 'The answer could be "']))
 def test_reading_never_raises(text: str, lead: str) -> None:
     """Whatever stands there."""
@@ -91,6 +92,7 @@ def test_long_texts_are_read_in_one_go(text: str) -> None:
     options.read("The answer could be " + text * 20_000)
 
 
+@settings(deadline=None)
 @given(
     OPTIONS, st.sampled_from(["", "Is it so? ", "Choose, or leave it. "]), st.sampled_from(["", " Now, do it or not."])
 )
@@ -140,6 +142,7 @@ def test_options_take_each_others_places(instruction: str, labels: list[str], re
     assert options.replaced(instruction, labels) == replaced
 
 
+@settings(deadline=None)
 @given(OPTIONS, st.randoms())
 def test_any_options_can_be_shuffled(labels: list[str], draw: object) -> None:
     """And are read in their new order."""

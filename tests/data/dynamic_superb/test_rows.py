@@ -214,7 +214,7 @@ NAMES = st.text(max_size=20) | st.sampled_from(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     entries=st.dictionaries(
         NAMES,
@@ -244,7 +244,7 @@ def test_any_rows_survive(folder: Path, entries: dict[str, dict[str, Any]], inde
     assert [line.number for line in rows.read(path)] == list(range(2, len(entries) + 2))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(text=st.text() | st.builds(lambda head, tail: head + tail, st.sampled_from(['{"a": ', '{"a": {}, ']), st.text()))
 def test_any_text_is_rows_or_one_error(folder: Path, text: str) -> None:
     """Of our own kind, with the file's name."""
@@ -313,6 +313,13 @@ def test_an_instance_is_chosen_like_a_variant(instances: Callable[[str], Path]) 
     assert len(dataset_files(root, lang="en")) == 3
     with pytest.raises(UsageError, match=re.escape(f"classify_{NAME}_en.jsonl")):
         dataset_files(root, variant="elsewhere")
+
+
+def test_hidden_folders_hold_no_instances(instances: Callable[[str], Path]) -> None:
+    """Such as what a kill left behind."""
+    root = instances("flat")
+    (root / NAME).rename(root / f".{NAME}.old")
+    assert [file.path.parent.name for file in dataset_files(root)] == sorted(OTHERS)
 
 
 def test_a_folder_that_cannot_name_an_instance_is_told(tmp_path: Path) -> None:
