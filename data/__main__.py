@@ -221,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
         "order, with synonyms for its labels, with its request paraphrased (docs/dynamic-superb.md).",
     )
     rewording.add_argument("path", metavar="DIR", help="folder of instances, one of them, or dynamic-superb")
-    rewording.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="only these kinds")
+    rewording.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="only these kinds (default: all)")
     rewording.add_argument("--seed", type=int, default=0, help="another order, other templates")
     rewording.add_argument("--out", metavar="DIR", help="where the new instances go (default: beside the originals)")
     rewording.add_argument("--overwrite", action="store_true", help="replace instances that hold something else")

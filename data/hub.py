@@ -71,7 +71,7 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One subset of a benchmark as it was fetched.
+    """One part of a benchmark, a subset or an instance, as it was fetched.
 
     Attributes:
         root: the folder that holds it, in the hub's layout.
@@ -167,7 +167,7 @@ def about(fetched: Sequence[Fetched]) -> str:
 
 
 def read(name: str) -> dict[str, Fetched]:
-    """Return what was fetched of a benchmark, by subset, in the order of tables.
+    """Return what was fetched of a benchmark, by part, in the order of tables.
 
     Raises:
         DataError: the note about it is broken.

@@ -89,7 +89,7 @@ def _measured(name: str, path: Path, about: str) -> Listed:
             for item in file.items():
                 items[part] = items.get(part, 0) + 1
                 try:
-                    recordings[finder.find(item.id.audio or "", file.path)] = None
+                    recordings |= dict.fromkeys([finder.find(audio, file.path) for audio in item.audios])
                 except AudioNotFound:
                     missing += 1
     except ToolkitError as error:
