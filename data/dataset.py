@@ -4,23 +4,27 @@ A data set is a folder in the hub's layout (see `data.suites`) or one JSONL file
 
     {"key": 7, "prompt": "...", "instruction_id_list": [...], "kwargs": [...], "audio_path": "en/standard/7.wav"}
 
-and everything on it is kept.
+and everything on it is kept. `audio_paths` names all recordings of an item that has several; `"written": true` says
+that the model is given the prompt in writing beside them. Or it is a folder of Dynamic-SUPERB's instances, whose rows
+are read as such lines (`data.dynamic_superb.rows`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data import jsonl
+from data.dynamic_superb import rows
 from data.errors import DataError, UsageError
 from data.records import Item, ItemId
-from data.suites import FileKind, Suite, file_kind
+from data.suites import SUITES, FileKind, Suite, file_kind, file_name
 
 SAMPLE = Path(__file__).parent / "sample"
 # What a grader adds to an item's line, a panel under the plural names: no part of the answer.
@@ -34,10 +38,10 @@ class AudioNotFound(Exception):  # not in the error tree: it never ends a run, i
 
 @dataclass(frozen=True, slots=True)
 class DatasetFile:
-    """One JSONL file of a data set.
+    """One file of items of a data set.
 
     Attributes:
-        path: the file.
+        path: the JSONL file, or the table of an instance of Dynamic-SUPERB.
         kind: what its name says; None where a single file has a name of its own.
         root: the data set's root folder.
     """
@@ -46,13 +50,28 @@ class DatasetFile:
     kind: FileKind | None
     root: Path
 
+    @property
+    def name(self) -> str:
+        """Return what the file of answers to it is called."""
+        if self.kind is None or not rows.is_table(self.path):
+            return self.path.name
+        return file_name(self.kind.suite, self.kind.variant, self.kind.lang)
+
+    def lines(self) -> Iterator[jsonl.Line]:
+        """Yield the file's lines as our layout has them.
+
+        Raises:
+            DataError: the file cannot be read, or a line is broken.
+        """
+        return rows.read(self.path) if rows.is_table(self.path) else jsonl.read(self.path)
+
     def items(self) -> Iterator[Item]:
         """Yield the file's items in order.
 
         Raises:
             DataError: a line lacks `prompt` or `audio_path`, or two lines are the same item.
         """
-        for item, line in with_identity(self.path, jsonl.read(self.path)):
+        for item, line in with_identity(self.path, self.lines()):
             if item.id.audio is None:
                 raise DataError(
                     "missing; name the item's audio file", path=self.path, line=line.number, field="audio_path"
@@ -85,13 +104,21 @@ def item_of(fields: Mapping[str, Any], path: Path, number: int) -> Item:
     """Return the item that a line holds.
 
     Raises:
-        DataError: `prompt` is missing or no text, `key` or `audio_path` is of the wrong type.
+        DataError: `prompt` is missing or no text, `key`, `audio_path`, `audio_paths` or `written` is of the wrong type.
     """
     if "prompt" not in fields:
         raise DataError("missing; every item needs its request as text", path=path, line=number, field="prompt")
     if not isinstance(fields["prompt"], str):
         raise DataError("must be text", path=path, line=number, field="prompt")
-    return Item(identity_of(fields, path, number), fields["prompt"], fields)
+    identity = identity_of(fields, path, number)
+    audios = fields.get("audio_paths", [identity.audio] if identity.audio is not None else [])
+    if not isinstance(audios, list) or not all(isinstance(audio, str) for audio in audios):
+        raise DataError("must be a list of file names", path=path, line=number, field="audio_paths")
+    if audios[:1] != ([] if identity.audio is None else [identity.audio]):
+        raise DataError("must begin with audio_path", path=path, line=number, field="audio_paths")
+    if not isinstance(fields.get("written", False), bool):
+        raise DataError("must be true or false", path=path, line=number, field="written")
+    return Item(identity, fields["prompt"], fields, tuple(audios), fields.get("written", False))
 
 
 def identity_of(fields: Mapping[str, Any], path: Path, number: int) -> ItemId:
@@ -139,10 +166,11 @@ def dataset_files(
     if not found:
         raise DataError(
             "no benchmark files; expected closed-ended/closed_<variant>_<lang>.jsonl, "
-            "open-ended/open_ended_<lang>.jsonl or adjustment/adjustment_<lang>.jsonl",
+            "open-ended/open_ended_<lang>.jsonl, adjustment/adjustment_<lang>.jsonl, or Dynamic-SUPERB's "
+            "<instance>/metadata.json",
             path=dataset,
         )
-    root = min((_root_of(path) for _, path in found), key=lambda folder: len(folder.parts))
+    root = min((_root_of(path, dataset) for _, path in found), key=lambda folder: len(folder.parts))
     chosen = [
         (kind, path)
         for kind, path in found
@@ -154,15 +182,16 @@ def dataset_files(
         )
     ]
     if not chosen:
-        names = ", ".join(sorted(path.name for _, path in found))
+        names = ", ".join(sorted(DatasetFile(path, kind, root).name for kind, path in found))
         raise UsageError(f"{dataset}: no file is left by --subset, --variant and --lang; there are: {names}")
-    names_alike = sorted({path.name for _, path in chosen if sum(path.name == other.name for _, other in chosen) > 1})
+    chosen.sort(key=lambda pair: () if pair[0] is None else pair[0].order())
+    files = [DatasetFile(path, kind, root) for kind, path in chosen]
+    names_alike = sorted(name for name, count in Counter(file.name for file in files).items() if count > 1)
     if names_alike:
         raise DataError(
             f"two files are called {names_alike[0]}; their answers would mix, so move one away", path=dataset
         )
-    chosen.sort(key=lambda pair: () if pair[0] is None else pair[0].order())
-    return [DatasetFile(path, kind, root) for kind, path in chosen]
+    return files
 
 
 def has_files(folder: Path) -> bool:
@@ -181,18 +210,34 @@ def _found_files(dataset: Path) -> list[tuple[FileKind | None, Path]]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path=dataset) from None
     if is_file:
-        return [(file_kind(dataset), dataset)]
+        return [(_kind_of(dataset), dataset)]
     if not is_folder:
         raise DataError("no such folder or file; give a data set's folder or one JSONL file", path=dataset)
-    return [
+    found: list[tuple[FileKind | None, Path]] = [
         (kind, path)
         for path in sorted(dataset.glob("*/*.jsonl")) + sorted(dataset.glob("*.jsonl"))
         if (kind := file_kind(path)) is not None and (path.parent == dataset or path.parent.name == kind.suite.folder)
     ]
+    # Instances lie side by side, or in a folder for each task.
+    tables = (
+        sorted(dataset.glob(f"{depth}{name}")) for depth in ("", "[!.]*/", "[!.]*/[!.]*/") for name in rows.TABLES
+    )
+    return found or [(_kind_of(path), path) for path in chain.from_iterable(tables)]
+
+
+def _kind_of(path: Path) -> FileKind | None:
+    """Return what a file's name says, or that of the folder that an instance's table lies in.
+
+    Raises:
+        DataError: no instance can be called so.
+    """
+    if not rows.is_table(path):
+        return file_kind(path)
+    return FileKind(SUITES["classification"], rows.instance_of(path), "en")
 
 
 def content_hash(files: Iterable[DatasetFile]) -> dict[str, str]:
-    """Return the SHA-256 of every JSONL file, by name.
+    """Return the SHA-256 of every file of items, by its name.
 
     Raises:
         DataError: a file cannot be read.
@@ -200,7 +245,7 @@ def content_hash(files: Iterable[DatasetFile]) -> dict[str, str]:
     hashes = {}
     for file in files:
         with jsonl.opened(file.path) as handle:
-            hashes[file.path.name] = hashlib.file_digest(handle, "sha256").hexdigest()
+            hashes[file.name] = hashlib.file_digest(handle, "sha256").hexdigest()
     return hashes
 
 
@@ -291,10 +336,12 @@ class AudioFinder:
         return path if _is_file(path) and (self.allow_outside or self._inside(path)) else None  # no dangling link
 
 
-def _root_of(path: Path) -> Path:
-    """Return the root of the data set that a single JSONL file belongs to."""
+def _root_of(path: Path, dataset: Path) -> Path:
+    """Return the root of the data set that a single file of items belongs to."""
     kind = file_kind(path)
     folder = path.absolute().parent  # absolute, since the parent of "." would be "." again
+    if rows.is_table(path):  # a reworded instance uses the recordings of the one beside it
+        return dataset if dataset.absolute() not in (folder, path.absolute()) else folder.parent
     in_layout = kind is not None and folder.name == kind.suite.folder
     return folder.parent if in_layout else folder
 

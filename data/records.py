@@ -32,17 +32,22 @@ class ItemId:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One spoken request.
+    """One request: spoken, or written about recordings.
 
     Attributes:
         id: the item's identity.
         prompt: the request as text.
         fields: every field of the line, as read; never changed in place.
+        audios: the item's recordings as written, in order; the first is the identity's. Most items have one.
+        written: whether the model is given the prompt in writing beside the recordings (Dynamic-SUPERB); else they say
+            it all.
     """
 
     id: ItemId
     prompt: str
     fields: Mapping[str, Any]
+    audios: tuple[str, ...] = ()
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 The file names are the hub's: `closed-ended/closed_<variant>_<lang>.jsonl`, `open-ended/open_ended_<lang>.jsonl`,
 `adjustment/adjustment_<lang>.jsonl`; Chinese files end in `cn`, the language is called `zh` everywhere else. Sets built
-with `python -m data build` have `open_ended_<variant>_<lang>.jsonl` too, and any language with a two-letter code.
+with `python -m data build` have `open_ended_<variant>_<lang>.jsonl` too, and any language with a two-letter code. The
+instances of Dynamic-SUPERB are folders of their own form (data/dynamic_superb/rows.py); answers to them go to
+`classify_<instance>_en.jsonl`.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class Suite:
         data_type: the name that `api_judge.py --data_type` takes; None where no grader is needed.
         metrics: its metrics, in the table's order.
         aliases: further names that users type.
+        benchmark: the benchmark that it belongs to, by the name that `--dataset` takes.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Suite:
     data_type: str | None
     metrics: tuple[str, ...]
     aliases: tuple[str, ...]
+    benchmark: str = "speechinstructbench"
 
 
 SUITES = {
@@ -77,6 +81,17 @@ SUITES = {
         metrics=("iar", "ecr"),
         aliases=("adjust",),
     ),
+    "classification": Suite(
+        name="classification",
+        folder="dynamic-superb",
+        file_stem="classify",
+        file_pattern=r"classify_(?P<variant>[A-Za-z0-9_.-]+)_(?P<lang>[a-z]{2})\.jsonl",
+        evaluator="classify",
+        data_type="classify",
+        metrics=("strict", "stripped", "option", "judge", "likelihood"),
+        aliases=("classify", "dynamic-superb"),
+        benchmark="dynamic-superb",
+    ),
 }
 
 LANGUAGES = {"en": ("en",), "zh": ("zh", "cn")}
@@ -105,6 +120,11 @@ class FileKind:
         return list(SUITES).index(self.suite.name), self.lang, place, self.variant
 
 
+def suites_of(benchmark: str) -> tuple[Suite, ...]:
+    """Return the subsets of a benchmark, by the name that `--dataset` takes."""
+    return tuple(suite for suite in SUITES.values() if suite.benchmark == benchmark)
+
+
 def file_kind(path: Path | str) -> FileKind | None:
     """Return what a file name says, or None for a name outside the hub's layout."""
     name = Path(path).name
@@ -131,8 +151,8 @@ def suite_named(name: str) -> Suite:
 
 def file_name(suite: Suite, variant: str, lang: str) -> str:
     """Return the name of a subset's file; the inverse of `file_kind`."""
-    parts = [suite.file_stem, *((variant,) if suite.name == "closed" or variant != "standard" else ()), suffix(lang)]
-    return f"{'_'.join(parts)}.jsonl"
+    named = variant != "standard" or suite.name in ("closed", "classification")
+    return f"{'_'.join([suite.file_stem, *((variant,) if named else ()), suffix(lang)])}.jsonl"
 
 
 def suffix(lang: str) -> str:

@@ -64,7 +64,7 @@ class ResponseFile:
             DataError: a file is broken, or answers are there to other items than the data set's.
         """
         self.source = source
-        self.path = folder / source.path.name
+        self.path = folder / source.name
         self._wanted: dict[bytes, bytes] = {}  # item -> digest of its fields, in the data set's order
         self._settled: set[bytes] = set()
         self._appender: jsonl.Appender | None = None

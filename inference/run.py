@@ -87,13 +87,13 @@ def run(
         _dry_run(options, sources, show)
         return Outcome([], 0, 0, 0)
     for source in sources:  # read whole before anything is written
-        if source.path.resolve() == (options.folder / source.path.name).resolve():
+        if source.path.resolve() == (options.folder / source.name).resolve():
             raise UsageError(f"{options.folder} is where the data set lies; choose another --run_name or --output_dir")
         for _ in source.items():
             pass
     with ExitStack() as locks:
         # The files' own locks keep a grader out, which would replace a file that still grows.
-        for path in (options.folder / "run", *(options.folder / source.path.name for source in sources)):
+        for path in (options.folder / "run", *(options.folder / source.name for source in sources)):
             locks.enter_context(jsonl.only_process(path))
         manifest = Manifest(options, sources)
         files = [

@@ -155,7 +155,7 @@ def renderings(rows: Sequence[Row], sounds: Mapping[Row, Sound]) -> Iterator[Fin
 
 def _against(base: str, standard: _ByKey, keys: _ByKey, sounds: Mapping[Row, Sound]) -> Iterator[Finding]:
     """Yield what is wrong with a variant's keys and recordings beside those of the standard."""
-    (standard_file,), (file,) = ({rows[0].file.path.name for rows in side.values()} for side in (standard, keys))
+    (standard_file,), (file,) = ({rows[0].file.name for rows in side.values()} for side in (standard, keys))
     for key, rows in keys.items():
         if key not in standard:
             yield rows[0].finding("variant-key-unknown", f"key {key!r} is not in {standard_file}")
@@ -170,7 +170,7 @@ def _against(base: str, standard: _ByKey, keys: _ByKey, sounds: Mapping[Row, Sou
 
 
 def _differences(row: Row, first: Row) -> Iterator[Finding]:
-    where = f"line {first.number}" if row.file is first.file else f"{first.file.path.name}:{first.number}"
+    where = f"line {first.number}" if row.file is first.file else f"{first.file.name}:{first.number}"
     different = [name for name in _COMPARED if row.item.fields.get(name) != first.item.fields.get(name)]
     if different:
         yield row.finding("variant-differs", f"key {row.item.id.key!r} has another {', '.join(different)} than {where}")
