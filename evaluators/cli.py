@@ -152,7 +152,8 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
         return as_json.for_json(results, variants, by=by)
     # Files that were named one by one share a table; runs have one each.
     runs = [(results, variants)] if arguments.src_file is not None else list(_by_run(results, variants))
-    sheets = [(rows.title(own), _tables(own, their, by), _notes(own, their)) for own, their in runs]
+    folded = arguments.format == "table"
+    sheets = [(rows.title(own), _tables(own, their, by, folded=folded), _notes(own, their)) for own, their in runs]
     if arguments.format == "csv":
         return as_csv.for_csv([(title, tables) for title, tables, _ in sheets])
     if arguments.format == "latex":
@@ -163,11 +164,14 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
     return "\n".join(table.for_terminal(*sheet, width=width) for sheet in sheets)
 
 
-def _tables(results: list[FileResult], variants: list[VariantResult], by: str | None) -> list[Table]:
+def _tables(
+    results: list[FileResult], variants: list[VariantResult], by: str | None, *, folded: bool
+) -> list[Table]:
+    from evaluators.report import classification, rows
     from evaluators.report import robustness as robustness_rows
-    from evaluators.report import rows
 
     tables = [rows.result_table(results), robustness_rows.result_table(variants)]
+    tables += [table for _, table in classification.tables(results, variants, folded=folded)]
     if by in rows.KINDS:
         tables += [rows.instruction_table(results, by), robustness_rows.instruction_table(variants)]
     elif by is not None:
@@ -176,10 +180,10 @@ def _tables(results: list[FileResult], variants: list[VariantResult], by: str | 
 
 
 def _notes(results: list[FileResult], variants: list[VariantResult]) -> list[str]:
+    from evaluators.report import classification, rows
     from evaluators.report import robustness as robustness_rows
-    from evaluators.report import rows
 
-    return rows.notes(results) + robustness_rows.notes(variants)
+    return rows.notes(results) + robustness_rows.notes(variants) + classification.notes(results, variants)
 
 
 def _refuse_by(results: list[FileResult], by: str | None) -> None:

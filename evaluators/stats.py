@@ -411,9 +411,11 @@ def _kappa(sums: Array) -> Array:
 
 def kappa_table(first: Sequence[object], second: Sequence[object], clusters: Sequence[object]) -> Array:
     """Return what `kappa_of_names` needs of two raters' names, per cluster: how often they agree, and who chose what."""
+    if not first:
+        return np.zeros((0, 1))
     places = {name: place for place, name in enumerate(dict.fromkeys([*first, *second]))}
     ones = np.eye(len(places))
-    chosen = [ones[[places[name] for name in names]].reshape(-1, len(places)) for names in (first, second)]
+    chosen = [ones[[places[name] for name in names]] for names in (first, second)]
     agreed = [float(one == other) for one, other in zip(first, second, strict=True)]
     return summed(np.column_stack([agreed, *chosen]), clusters)
 

@@ -61,6 +61,11 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word for word in _tokens(text) if word)
 
 
+def joined(text: str) -> str:
+    """Return a text's words with single blanks between them: what makes two labels the same."""
+    return " ".join(words(text))
+
+
 def bare(text: str) -> tuple[str, ...]:
     """Return the words of an answer without what wraps it ("The answer is ...") and without articles."""
     unwrapped = _WRAPPINGS.sub("", " ".join(words(text)), count=1).split()

@@ -137,7 +137,7 @@ def choice(item: Item, found: Score) -> Choice:
             chosen = naming.named(response, options).chosen
     return Choice(
         item.id.key,
-        " ".join(naming.words(fields["label"])),
+        naming.joined(fields["label"]),
         options,
         naming.place_of(fields["label"], options),
         chosen,
