@@ -39,8 +39,8 @@ class Row:
         told: how many these are.
         chance: the mean of 1 / number of options; None where no options can be read.
         majority: the share of the most frequent label, were it always given.
-        agreement: label and chosen option per cluster (`stats.kappa_table`), N/A being a choice of its own.
-        kappa: Cohen's kappa from it.
+        kappa: Cohen's kappa between label and chosen option, N/A being a choice of its own.
+        kappa_draws: the same of resamples; None where it cannot be resampled.
         no_options: rows whose options cannot be read.
         no_label: rows whose options do not hold their label.
     """
@@ -54,8 +54,8 @@ class Row:
     told: int
     chance: float | None
     majority: float | None
-    agreement: stats.Array
     kappa: stats.Estimate
+    kappa_draws: stats.Array | None
     no_options: int
     no_label: int
 
@@ -95,7 +95,8 @@ class Group:
 def rows(results: Sequence[FileResult]) -> list[Row]:
     """Return one row an instance, in the order of the paper's dimensions; files of other kinds give none."""
     named = [(result, result.kind.variant if result.kind else result.path.stem) for result in results if result.choices]
-    found = [_row(result, instance(name)) for result, name in named if not base_name(name)[1]]
+    originals = [(result, instance(name)) for result, name in named if not base_name(name)[1]]
+    found = [_row(result, known, stratum) for stratum, (result, known) in enumerate(originals)]
     order = [*DIMENSIONS]
     return sorted(
         found,
@@ -126,12 +127,17 @@ def groups(found: Sequence[Row]) -> list[Group]:
     return result
 
 
+def group_of(known: Instance) -> str:
+    """Return the paper's group that an instance belongs to; of one that is none of the paper's its dimension."""
+    return known.dimension if known.seen is None else f"{SPLITS[known.seen]} {known.dimension}"
+
+
 def _of(dimension: str | None, seen: bool | None) -> Callable[[Instance], bool]:
     """Return what tells instances of a dimension and a split; None takes any."""
     return lambda one: dimension in (None, one.dimension) and seen in (None, one.seen)
 
 
-def _row(result: FileResult, known: Instance) -> Row:
+def _row(result: FileResult, known: Instance, stratum: int) -> Row:
     choices = result.choices
     failures = Counter(choice.failure for choice in choices)
     told = [choice for choice in choices if "strict" in choice.marks and choice.marks.keys() & {"option", "judge"}]
@@ -157,8 +163,8 @@ def _row(result: FileResult, known: Instance) -> Row:
         len(told),
         sum(1 / len(choice.options) for choice in usable) / len(usable) if usable else None,
         max(labels.values()) / labels.total() if labels else None,
-        agreement,
         stats.kappa_of_names(agreement),
+        stats.resampled_kappa(agreement, stratum),
         sum(not choice.options for choice in choices),
         sum(bool(choice.options) and choice.expected is None for choice in choices),
     )
@@ -182,6 +188,6 @@ def _group(name: str, members: Sequence[Row], published: int | None) -> Group:
         covered,
         bounds,
         micro,
-        stats.mean_kappa([row.agreement for row in members]),
+        stats.mean_kappa([row.kappa for row in members], [row.kappa_draws for row in members]),
         sum(chances) / len(chances) if chances else None,
     )

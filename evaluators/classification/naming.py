@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # A number keeps its sign, a note its sharp; a character of Chinese or Japanese is a word. Marks end what a denial reaches.
 _TOKEN = re.compile(
@@ -74,8 +75,7 @@ def bare(text: str) -> tuple[str, ...]:
 
 def place_of(label: str, options: Sequence[str]) -> int | None:
     """Return which option a label is, by its words; None where it is none of them."""
-    wanted = words(label)
-    return next((place for place, option in enumerate(options) if wanted and words(option) == wanted), None)
+    return _wanted(tuple(options)).get(words(label))
 
 
 def named(answer: str, options: Sequence[str]) -> Named:
@@ -84,14 +84,12 @@ def named(answer: str, options: Sequence[str]) -> Named:
     Exactly one has to be named without a denial. An answer that only denies, and one of two options, chooses the other.
     """
     tokens = _tokens(answer)
-    # Of options with the same words the first stands for all.
-    wanted = {option: place for place, text in reversed([*enumerate(options)]) if (option := words(text))}
-    longest = sorted(wanted, key=len, reverse=True)
+    wanted = _wanted(tuple(options))
     affirmed: dict[int, None] = {}
     denied: dict[int, None] = {}
     place = 0
     while place < len(tokens):
-        option = next((option for option in longest if tokens[place : place + len(option)] == option), None)
+        option = next((option for option in wanted if tokens[place : place + len(option)] == option), None)
         if option is None or (option == ("no",) and not _stands_alone(tokens, place)):
             place += 1
             continue
@@ -103,6 +101,16 @@ def named(answer: str, options: Sequence[str]) -> Named:
     elif not affirmed and len(denied) == 1 and len(wanted) == 2:
         (chosen,) = set(wanted.values()) - denied.keys()
     return Named(tuple(affirmed), tuple(other for other in denied if other not in affirmed), chosen)
+
+
+@lru_cache(maxsize=1024)
+def _wanted(options: tuple[str, ...]) -> dict[tuple[str, ...], int]:
+    """Return each option's words with its place, the longest first; of options with the same words the first."""
+    found: dict[tuple[str, ...], int] = {}
+    for place, option in enumerate(options):
+        if own := words(option):
+            found.setdefault(own, place)
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
 
 
 def _tokens(text: str) -> tuple[str, ...]:

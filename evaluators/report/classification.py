@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from evaluators import stats
 from evaluators.classification import groups, wordings
 from evaluators.classification.groups import Group, Row
 from evaluators.classification.tiers import METRICS
@@ -33,35 +34,39 @@ def own(results: Sequence[FileResult]) -> list[FileResult]:
     return [result for result in results if result.suite.benchmark == BENCHMARK]
 
 
-def tables(
+def tables_and_notes(
     results: Sequence[FileResult], variants: Sequence[VariantResult], *, folded: bool = False
-) -> list[tuple[str, Table]]:
-    """Return the tables of one run's classification files, each with its caption; empty ones are left out.
+) -> tuple[list[tuple[str, Table]], list[str]]:
+    """Return the tables of classification files, each with its caption, and what has to be known to read them.
 
     Args:
-        results: files of one run; those of other kinds are in no row.
-        variants: the run's variants, reworded instances among them.
-        folded: break names of instances in two lines, for a terminal.
+        results: counted files; those of other kinds are in no row. Each run has tables of its own.
+        variants: the files' variants, reworded instances among them.
+        folded: break long names in several lines, for a terminal.
     """
-    rows = groups.rows(own(results))
-    found = groups.groups(rows)
-    tiers = _tiers(rows)
-    shown = [
-        ("Instances", _instance_table(rows, tiers, folded=folded)),
-        ("Chance and format", _chance_table(rows, folded=folded)),
-        ("Groups of instances", _group_table(found, tiers)),
-        ("Beside the published means", _published_table(found)),
-        ("Wordings", _wording_table(wordings.instances(own(results), variants), folded=folded)),
-    ]
-    return [(caption, table) for caption, table in shown if table.rows]
+    tables: list[tuple[str, Table]] = []
+    notes: list[str] = []
+    runs = dict.fromkeys(result.path.parent for result in own(results))
+    for folder in runs:
+        of_run = [result for result in own(results) if result.path.parent == folder]
+        rows = groups.rows(of_run)
+        found = groups.groups(rows)
+        reworded = wordings.instances(of_run, variants)
+        tiers = [tier for tier in METRICS if any(row.cells[tier].value is not None for row in rows)]
+        shown = [
+            ("Instances", _instance_table(rows, tiers, folded=folded)),
+            ("Chance and format", _chance_table(rows, folded=folded)),
+            ("Groups of instances", _group_table(found, tiers)),
+            ("Beside the published means", _published_table(found, folded=folded)),
+            ("Wordings", _wording_table(reworded, folded=folded)),
+        ]
+        tables += [(caption, table) for caption, table in shown if table.rows]
+        notes += [*_notes(rows, found, folder), *_wording_notes(of_run, rows, reworded, variants)]
+    return tables, list(dict.fromkeys(notes))
 
 
-def notes(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> list[str]:
-    """Return what a reader has to know to read the tables of one run's classification files."""
-    rows = groups.rows(own(results))
-    if not own(results):
-        return []
-    found = [
+def _notes(rows: Sequence[Row], found: Sequence[Group], folder: Path) -> list[str]:
+    notes = [
         "Percent of items, tier by tier: strict: the answer is the label, letter case apart (the paper's rule); stripped: "
         "also without marks, articles and wrapping words; option: the label is the one option that the answer names; "
         "judge: a grader says so; likelihood: the label is the likeliest option, and nothing was generated.",
@@ -69,74 +74,69 @@ def notes(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> l
         "by another tier than strict; wrong answer: right by none. Chance: mean of 1 / options; majority: the share of "
         "the most frequent label; kappa: Cohen's, between label and chosen option, N/A being a choice of its own.",
     ]
-    every = groups.groups(rows)
-    if every:
-        found.append(
+    if found:
+        notes.append(
             "Macro: mean of the instances' values, as in the paper; micro: over all items. Reworded instances are in no "
-            f"mean. {numbers.methods_note(_estimates(every))}"
+            f"mean. {numbers.methods_note(_estimates(rows, found))}"
         )
-    if any(group.published is not None for group in every):
-        found.append(
+    if any(group.published is not None for group in found):
+        notes += [
             f"Published means: {published()['source']} (checked {published()['checked']}), by the strict tier; a group "
-            "marked partial lacks instances of theirs, so its mean is of something else."
-        )
-        found += [f"Our strict means are {comparable(manifest_of(folder), BENCHMARK)}." for folder in _folders(rows)]
+            "marked partial lacks instances of theirs, so its mean is of something else.",
+            f"Our strict means are {comparable(manifest_of(folder), BENCHMARK)}.",
+        ]
     for row in rows:
         counts = ((row.no_options, "name no options that can be read"), (row.no_label, "do not offer their label"))
         problems = " and ".join(f"{count} {problem}" for count, problem in counts if count)
         if problems:
             n = row.result.tally.n_items
-            found.append(f"{row.instance.name}: of {n} rows {problems}; these have no option tier, chance or kappa.")
-    return found + _wording_notes(results, variants)
+            notes.append(f"{row.instance.name}: of {n} rows {problems}; these have no option tier, chance or kappa.")
+    return notes
 
 
-def _wording_notes(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> list[str]:
-    own_variants = [variant for variant in variants if variant.result.suite.benchmark == BENCHMARK]
-    differences = [change.difference for variant in own_variants for change in variant.changes.values()]
-    found = []
+def _wording_notes(
+    results: Sequence[FileResult],
+    rows: Sequence[Row],
+    reworded: Sequence[wordings.Instance],
+    variants: Sequence[VariantResult],
+) -> list[str]:
+    compared = [one.change for instance in reworded for one in instance.wordings if one.change is not None]
+    differences = [change.difference for variant in compared for change in variant.changes.values()]
+    notes = []
     if differences:
-        found.append(
+        notes.append(
             "Wordings beside the original, item by item: change in percentage points of the option tier (likelihood, "
             "stripped where there is none); moved: answers that choose another option than under the original wording, "
             "synonyms counting as what they stand for; spread: the highest share of any wording minus the lowest. "
             f"{numbers.significance_note(differences, 'wordings of an instance')}"
         )
-    found += [
+    notes += [
         f"{variant.result.path.name}: {variant.joined} of {variant.items} items have the original's keys, too few to "
         "compare."
-        for variant in own_variants
+        for variant in compared
         if variant.refused
     ]
-    shown = {
-        wording.result.path
-        for one in wordings.instances(own(results), variants)
-        for wording in one.wordings
-    } | {row.result.path for row in groups.rows(own(results))}
-    found += [
+    shown = {one.result.path for instance in reworded for one in instance.wordings} | {row.result.path for row in rows}
+    return notes + [
         f"{result.path.name}: not shown, since the original is not beside it."
-        for result in own(results)
+        for result in results
         if result.path not in shown
     ]
-    return found
-
-
-def _tiers(rows: Iterable[Row]) -> list[str]:
-    """Return the tiers that any instance has."""
-    rows = list(rows)
-    return [tier for tier in METRICS if any(row.cells[tier].value is not None for row in rows)]
 
 
 def _instance_table(rows: Sequence[Row], tiers: Sequence[str], *, folded: bool) -> Table:
     lines = []
     for row in rows:
         tally = row.result.tally
-        name = _name(row.instance.name, folded=folded)
-        lines.append([name, str(tally.n_items), str(tally.n_scored), *(_cell(row, tier) for tier in tiers)])
+        names = [_name(row.instance.name, folded=folded), groups.group_of(row.instance)]
+        names = ["\n".join(names)] if folded else names
+        lines.append([*names, str(tally.n_items), str(tally.n_scored), *(_cell(row, tier) for tier in tiers)])
         for judge, own_tally in row.result.panel.items():
             cell = own_tally.cells()["judge"]
             alone = [numbers.percent_with_interval(cell) if tier == "judge" else "" for tier in tiers]
-            lines.append([f"  {judge}", "", str(cell.n), *alone])
-    return Table(["instance", "items", "scored", *tiers], lines, 1)
+            lines.append([f"  {judge}", *([] if folded else [""]), "", str(cell.n), *alone])
+    heads = ["instance"] if folded else ["instance", "group"]
+    return Table([*heads, "items", "scored", *tiers], lines, len(heads))
 
 
 def _cell(row: Row, tier: str) -> str:
@@ -179,11 +179,12 @@ def _group_table(found: Sequence[Group], tiers: Sequence[str]) -> Table:
         micro = [numbers.percent_with_interval(group.micro[tier]) for tier in tiers]
         items = str(sum(row.result.tally.n_items for row in group.rows))
         lines.append([group.name, "macro", _present(group), *macro, numbers.with_interval(group.kappa)])
-        lines.append(["", "micro", f"{items} items", *micro, ""])
+        if len(group.rows) > 1:
+            lines.append(["", "micro", f"{items} items", *micro, ""])
     return Table(["group", "mean", "of", *tiers, "kappa"], lines, 3)
 
 
-def _published_table(found: Sequence[Group]) -> Table:
+def _published_table(found: Sequence[Group], *, folded: bool) -> Table:
     means, systems = published()["means"], published()["systems"]
     lines = [
         [
@@ -195,7 +196,8 @@ def _published_table(found: Sequence[Group]) -> Table:
         for group in found
         if group.name in means
     ]
-    return Table(["group", "instances", "ours", *(f"{system} (published)" for system in systems)], lines, 2)
+    heads = ["\n".join([system, "(published)"]) if folded else f"{system} (published)" for system in systems]
+    return Table(["group", "instances", "ours", *heads], lines, 2)
 
 
 def _wording_table(found: Sequence[wordings.Instance], *, folded: bool) -> Table:
@@ -230,7 +232,7 @@ def _name(instance: str, *, folded: bool) -> str:
 def _present(group: Group) -> str:
     """Return which part of the paper's instances of a group is there."""
     if group.published is None:
-        return f"{len(group.rows)} instances"
+        return f"{len(group.rows)} instance{'s' if len(group.rows) > 1 else ''}"
     return f"{PARTIAL if group.partial else ''}{len(group.rows)} of {group.published}"
 
 
@@ -239,14 +241,16 @@ def _percent(share: float | None) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return _percent(part / whole) if whole else "–"
+    """Return a share of items with Wilson's interval."""
+    if not whole:
+        return "–"
+    share = part / whole
+    return numbers.percent_with_interval(stats.Estimate(share, stats.wilson(share, whole), whole, stats.WILSON))
 
 
-def _folders(rows: Iterable[Row]) -> list[Path]:
-    return list(dict.fromkeys(row.result.path.parent for row in rows))
-
-
-def _estimates(found: Iterable[Group]) -> Iterable[Any]:
+def _estimates(rows: Iterable[Row], found: Iterable[Group]) -> Iterable[stats.Estimate]:
+    for row in rows:
+        yield row.kappa
     for group in found:
         yield from group.macro.values()
         yield from group.micro.values()

@@ -162,7 +162,7 @@ def notes(results: Sequence[FileResult]) -> list[str]:
                 f"{result.path.name}: the vote of a panel of {len(result.panel)}, one ballot a judge, a tie {tie}; the "
                 "rows below are its judges alone."
             )
-        if result.agreement is not None:
+        if result.agreement is not None and (result.agreement.value is not None or spoken([result])):
             who = "its judges" if result.panel else "the judge's replies to one question"
             found.append(f"{result.path.name}: Krippendorff's alpha among {who} {one_line(result.agreement)}.")
     if any(result.own_responses for result in results):

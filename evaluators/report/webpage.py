@@ -148,12 +148,12 @@ def _audio_note(items: Items) -> str:
 
 def sheet(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> Sheet:
     """Return the tables of one run."""
+    classified, notes = classification.tables_and_notes(results, variants)
     tables = [
         ("Files", rows.result_table(results)),
         ("What a variant costs", robustness.result_table(variants)),
         ("Instruction kinds", rows.instruction_table(results, "instruction")),
-        *classification.tables(results, variants),
+        *classified,
     ]
     shown = [(caption, table) for caption, table in tables if table.rows]
-    notes = rows.notes(results) + robustness.notes(variants) + classification.notes(results, variants)
-    return Sheet(rows.title(results), shown, notes)
+    return Sheet(rows.title(results), shown, rows.notes(results) + robustness.notes(variants) + notes)
