@@ -89,12 +89,12 @@ def named(answer: str, options: Sequence[str]) -> Named:
     denied: dict[int, None] = {}
     place = 0
     while place < len(tokens):
-        option = next((option for option in wanted if tokens[place : place + len(option)] == option), None)
-        if option is None or (option == ("no",) and not _stands_alone(tokens, place)):
+        option, end = next(((option, end) for option in wanted if (end := _end_of(option, tokens, place))), ((), 0))
+        if not option or (option == ("no",) and not _stands_alone(tokens, place)):
             place += 1
             continue
         (denied if _is_denied(tokens, place, wanted) else affirmed)[wanted[option]] = None
-        place += len(option)
+        place = end
     chosen = None
     if len(affirmed) == 1 and not denied.keys() & affirmed.keys():
         (chosen,) = affirmed
@@ -117,6 +117,17 @@ def _tokens(text: str) -> tuple[str, ...]:
     """Return a text's words, with an empty one where a mark stands between them."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'").replace("−", "-").casefold()
     return tuple(match["word"] or _END for match in _TOKEN.finditer(plain))
+
+
+def _end_of(option: Sequence[str], tokens: Sequence[str], place: int) -> int:
+    """Return the place behind an option's words, which begin here and may have marks between them; 0 for others."""
+    for number, word in enumerate(option):
+        while number and place < len(tokens) and tokens[place] == _END:
+            place += 1
+        if place == len(tokens) or tokens[place] != word:
+            return 0
+        place += 1
+    return place
 
 
 def _stands_alone(tokens: Sequence[str], place: int) -> bool:
