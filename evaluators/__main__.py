@@ -121,7 +121,9 @@ def _submission(arguments: argparse.Namespace) -> int:
         _say(printable(f"left out: {line}"))
     jsonl.rewrite(target, [f"{json.dumps(found.entries, indent=2)}\n".encode("ascii")])
     seen = sum(score["seen"] for entry in found.entries for score in entry["scores"])
-    _say(f"{len(found.entries)} instances, {seen} of them seen in training (--seen); value: strict accuracy, a fraction")
+    _say(
+        f"{len(found.entries)} instances, {seen} of them seen in training (--seen); value: strict accuracy, a fraction"
+    )
     print(target)  # noqa: T201  # stdout is for results
     return 0
 

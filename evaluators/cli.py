@@ -243,7 +243,9 @@ def suite_of(path: Path, evaluator: str | None) -> Suite:
         return suite_named(evaluator)
     kind = file_kind(path)
     if kind is None:
-        raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open, adjust or classify")
+        raise UsageError(
+            f"{path.name}: the name does not tell the subset; add --evaluator close, open, adjust or classify"
+        )
     return kind.suite
 
 

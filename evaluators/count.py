@@ -282,8 +282,8 @@ def _check_line(item: Item, line: jsonl.Line, path: Path, suite: Suite, evaluato
                 raise refuse(foreign, f"is no field of {suite.name} items; is --evaluator {evaluator.name} right?")
         if not isinstance(fields.get("pred_scores", {}), dict):
             raise refuse("pred_scores", "must be an object with one list of replies a judge")
-        if (found := evaluator.check(fields)) is not None:
-            raise refuse(*found)
+        if (unusable := evaluator.check(fields)) is not None:
+            raise refuse(*unusable)
         return
     for needed in evaluator.needs:
         if needed not in fields and not (needed == "key" and item.id.key is not None):

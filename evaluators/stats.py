@@ -158,8 +158,9 @@ def cluster_bootstrap(table: Array, statistic: Callable[[Array], Array]) -> tupl
 def mean_proportion(strata: Sequence[tuple[Array, Array]]) -> Estimate:
     """Return the mean of the shares of several data sets, each counting alike, with its interval.
 
-    Clusters are drawn inside each data set. Where one has few clusters, or none that differs from another, its resamples
-    say nothing of its spread: there Wilson's intervals of all shares (a cluster counted once) are added by square-and-add.
+    Clusters are drawn inside each data set. Where one has few clusters, or none that differs from another, its
+    resamples say nothing of its spread: there Wilson's intervals of all shares, a cluster counted once, are added by
+    square-and-add.
 
     Args:
         strata: of each data set what was met, and of how many, per cluster; those of nothing are left out.
@@ -174,7 +175,9 @@ def mean_proportion(strata: Sequence[tuple[Array, Array]]) -> Estimate:
         return proportion(*tables[0].T)
     shares = [float(_ratio(table.sum(axis=0))) for table in tables]
     value, count = sum(shares) / len(shares), round(sum(float(table[:, 1].sum()) for table in tables))
-    if (interval := _mean_interval([resampled(table, _ratio, place) for place, table in enumerate(tables)])) is not None:
+    if (
+        interval := _mean_interval([resampled(table, _ratio, place) for place, table in enumerate(tables)])
+    ) is not None:
         return Estimate(value, interval, count, STRATIFIED)
     ends = [wilson(share, len(table)) for share, table in zip(shares, tables, strict=True)]
     below, above = (
@@ -426,7 +429,7 @@ def _kappa(sums: Array) -> Array:
 
 
 def kappa_table(first: Sequence[object], second: Sequence[object], clusters: Sequence[object]) -> Array:
-    """Return what `kappa_of_names` needs of two raters' names, per cluster: how often they agree, and who chose what."""
+    """Return what `kappa_of_names` needs of two raters' names, per cluster: how often they agree, who chose what."""
     if not first:
         return np.zeros((0, 1))
     places = {name: place for place, name in enumerate(dict.fromkeys([*first, *second]))}

@@ -1,1 +1,1 @@
-"""Dynamic-SUPERB: from answers to marks by tier, to rows by instance and group, to what wording does and what is submitted."""
+"""Dynamic-SUPERB: answers to marks by tier, these to rows of instances and groups, wordings, and scores to submit."""

@@ -1,6 +1,6 @@
 """What a run's classification files come to: one row an instance, and rows that take instances together.
 
-Reworded instances (`NAME.order`) are in none of these: `evaluators.classification.wordings` holds them against the original.
+Reworded instances (`NAME.order`) are in none of these: `wordings.py` holds them against the original.
 """
 
 from __future__ import annotations
@@ -112,9 +112,11 @@ def groups(found: Sequence[Row]) -> list[Group]:
     """Return the groups that have an instance: split and dimension as in the paper, splits, dimensions, and all."""
     dimensions = list(dict.fromkeys([*DIMENSIONS, *(row.instance.dimension for row in found)]))
     wanted: list[tuple[str, Callable[[Instance], bool], bool]] = []
-    for seen, split in SPLITS.items():
-        for dimension in dimensions:
-            wanted.append((f"{split} {dimension}", _of(dimension, seen), True))
+    wanted += [
+        (f"{split} {dimension}", _of(dimension, seen), True)
+        for seen, split in SPLITS.items()
+        for dimension in dimensions
+    ]
     wanted += [(split, _of(None, seen), True) for seen, split in SPLITS.items()]
     wanted += [(dimension, _of(dimension, None), False) for dimension in dimensions]
     wanted.append(("all", _of(None, None), False))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-# A number keeps its sign, a note its sharp; a character of Chinese or Japanese is a word. Marks end what a denial reaches.
+# A number keeps its sign, a note its sharp; a Chinese or Japanese character is a word. Marks end what a denial reaches.
 _TOKEN = re.compile(
     r"(?P<word>[\u3040-\u30ff\u3400-\u9fff]"
     r"|(?<![^\W_])[-+]?\d+(?:[.,]\d+)*%?"
@@ -32,13 +32,18 @@ _WRAPPINGS = re.compile(
 )
 _DENYING = frozenset({"no", "not", "non", "never", "neither", "nor", "without", "cannot", "hardly"})
 _DENYING_PAIRS = frozenset({("rather", "than"), ("instead", "of"), ("opposed", "to"), ("free", "of"), ("lack", "of")})
-_BETWEEN = frozenset(
-    "a an the any really actually very quite particularly be been being is considered classified as to that so have has "
-    "sound sounds seem seems appear appears contain contains include includes show shows feature features there".split()
-)
+_BETWEEN = frozenset({
+    "a", "an", "the", "any", "really", "actually", "very", "quite", "particularly", "be", "been", "being", "is",
+    "considered", "classified", "as", "to", "that", "so", "have", "has", "sound", "sounds", "seem", "seems",
+    "appear", "appears", "contain", "contains", "include", "includes", "show", "shows", "feature", "features",
+    "there"
+})  # fmt: skip
 """Words that may stand between a denial and what it denies: "does not seem to be very noisy"."""
 _MOST_BETWEEN = 5
-_AFTER_NO = frozenset("a an the because since as there it this that i they he she we you but and so both two not".split())
+_AFTER_NO = frozenset({
+    "a", "an", "the", "because", "since", "as", "there", "it", "this", "that", "i", "they", "he", "she", "we",
+    "you", "but", "and", "so", "both", "two", "not"
+})  # fmt: skip
 """Words that begin a new thought after the answer "no"; any other makes it a word of quantity ("no noise")."""
 
 

@@ -57,7 +57,9 @@ def submission(run: Path, *, version: str | None = None, seen: Collection[str] =
     if version is not None and not COMMIT.fullmatch(version):
         raise UsageError(f"--version {version}: give the commit's 40 hexadecimal digits")
     pinned = _pinned(run)
-    entries, left_out, named = [], [], set()
+    entries: list[dict[str, Any]] = []
+    left_out: list[str] = []
+    named: set[str] = set()
     for name, result in _results(run):
         known = instance(name)
         named |= {name, known.task}
@@ -72,7 +74,9 @@ def submission(run: Path, *, version: str | None = None, seen: Collection[str] =
                 path=result.path,
             )
         if (value := tally.ratios["strict"].value) is None:
-            left_out.append(f"{name}: nothing was generated (--score likelihood), and the paper's rule is about answers")
+            left_out.append(
+                f"{name}: nothing was generated (--score likelihood), and the paper's rule is about answers"
+            )
             continue
         if commit is None:
             raise DataError(

@@ -3,9 +3,9 @@
     {"key": "a1", "prompt": "Is there noise? The answer could be yes or no.", "instruction": "...", "label": "yes",
      "response": "The answer is yes.", "pred_score": ["YES"]}
 
-gives `strict` not met, `stripped`, `option` and `judge` met: the wrong format, not the wrong answer. A line of a run with
-`--score likelihood` has `option_scores` ({option: log-probability}) and nothing else is marked there, since the model
-generated nothing. Rules: docs/dynamic-superb.md, section "Scoring".
+gives `strict` not met, `stripped`, `option` and `judge` met: the wrong format, not the wrong answer. A line of a run
+with `--score likelihood` has `option_scores` ({option: log-probability}) and nothing else is marked there, since the
+model generated nothing. Rules: docs/dynamic-superb.md, section "Scoring".
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Choice:
 
     @property
     def failure(self) -> str | None:
-        """Why a generated answer is not right strictly: `wrong format` or `wrong answer`; None where it cannot be told."""
+        """Why a generated answer is not right strictly, `wrong format` or `wrong answer`; None where nothing tells."""
         if self.marks.get("strict", True) or not self.marks.keys() & {"option", "judge"}:
             return None
         return "wrong format" if any(self.marks.values()) else "wrong answer"

@@ -61,23 +61,23 @@ def tables_and_notes(
             ("Wordings", _wording_table(reworded, folded=folded)),
         ]
         tables += [(caption, table) for caption, table in shown if table.rows]
-        notes += [*_notes(rows, found, folder), *_wording_notes(of_run, rows, reworded, variants)]
+        notes += [*_notes(rows, found, folder), *_wording_notes(of_run, rows, reworded)]
     return tables, list(dict.fromkeys(notes))
 
 
 def _notes(rows: Sequence[Row], found: Sequence[Group], folder: Path) -> list[str]:
     notes = [
-        "Percent of items, tier by tier: strict: the answer is the label, letter case apart (the paper's rule); stripped: "
-        "also without marks, articles and wrapping words; option: the label is the one option that the answer names; "
-        "judge: a grader says so; likelihood: the label is the likeliest option, and nothing was generated.",
-        "N/A: no option is named, or several (by the judge: nothing is answered); it counts as wrong. Wrong format: right "
-        "by another tier than strict; wrong answer: right by none. Chance: mean of 1 / options; majority: the share of "
-        "the most frequent label; kappa: Cohen's, between label and chosen option, N/A being a choice of its own.",
+        "Percent of items, tier by tier: strict: the answer is the label, letter case apart (the paper's rule); "
+        "stripped: also without marks, articles and wrapping words; option: the label is the one option that the "
+        "answer names; judge: a grader says so; likelihood: the label is the likeliest option, nothing was generated.",
+        "N/A: no option is named, or several (by the judge: nothing is answered); it counts as wrong. Wrong format: "
+        "right by another tier than strict; wrong answer: right by none. Chance: mean of 1 / options; majority: the "
+        "share of the most frequent label; kappa: Cohen's, between label and chosen option, N/A being a choice.",
     ]
     if found:
         notes.append(
-            "Macro: mean of the instances' values, as in the paper; micro: over all items. Reworded instances are in no "
-            f"mean. {numbers.methods_note(_estimates(rows, found))}"
+            "Macro: mean of the instances' values, as in the paper; micro: over all items. Reworded instances are in "
+            f"no mean. {numbers.methods_note(_estimates(rows, found))}"
         )
     if any(group.published is not None for group in found):
         notes += [
@@ -98,7 +98,6 @@ def _wording_notes(
     results: Sequence[FileResult],
     rows: Sequence[Row],
     reworded: Sequence[wordings.Instance],
-    variants: Sequence[VariantResult],
 ) -> list[str]:
     compared = [one.change for instance in reworded for one in instance.wordings if one.change is not None]
     differences = [change.difference for variant in compared for change in variant.changes.values()]

@@ -23,7 +23,10 @@ def for_json(results: Sequence[FileResult], variants: Sequence[VariantResult]) -
             {
                 "instances": [_row_json(row) for row in rows],
                 "groups": [_group_json(group) for group in groups.groups(rows)],
-                "published": {"source": classification.published()["source"], "systems": classification.published()["systems"]},
+                "published": {
+                    "source": classification.published()["source"],
+                    "systems": classification.published()["systems"],
+                },
                 "wordings": [_wordings_json(one) for one in wordings.instances(of_run, variants)],
             }
         )

@@ -49,7 +49,7 @@ class Table:
 
 
 def result_table(results: Sequence[FileResult]) -> Table:
-    """Return one row a file of spoken requests, below it the reference's second row where its lookup by prompt text matters, or the panel.
+    """Return one row a file, below it the reference's second row where its lookup by prompt text matters, or the panel.
 
     Values are percent, with their 95 % interval on a second line and, where something is undecided, bounds on a third.
     """
@@ -147,8 +147,8 @@ def notes(results: Sequence[FileResult]) -> list[str]:
     found = []
     if spoken(results):
         found.append(
-            "Percent. P.: items with every requirement met; I.: single requirements. Closed P. and I. are means of strict "
-            "and loose."
+            "Percent. P.: items with every requirement met; I.: single requirements. Closed P. and I. are means of "
+            "strict and loose."
         )
     found += _run_notes(results)
     for suite in dict.fromkeys(result.suite.name for result in results):

@@ -28,6 +28,7 @@ Answer = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]
 YES_NO = ("yes", "no")
 LANGUAGES = ("German", "English", "French")
+DRESS = ("{}", "It is {}.", "{}, I am sure", "who knows")
 SET = {
     "SpeechDetection_LJSpeech": (YES_NO, 30),
     "SpeechTextMatching_LJSpeech": (YES_NO, 50),
@@ -47,7 +48,6 @@ def run_folder(answer: Answer, write_answers: Write, tmp_path: Path) -> Path:
         for _ in range(count):
             labels.append(draw.choice(options))
             said.append(labels[-1] if draw.random() < 0.6 else draw.choice(options))
-        dress = ("{}", "It is {}.", "{}, I am sure", "who knows")
 
         def lines(names: dict[str, str], labels: list[str] = labels, said: list[str] = said) -> list[dict[str, Any]]:
             return [
@@ -55,7 +55,7 @@ def run_folder(answer: Answer, write_answers: Write, tmp_path: Path) -> Path:
                     f"k{place}",
                     [*names.values()],
                     names[label],
-                    dress[place % 4].format(names[choice]),
+                    DRESS[place % 4].format(names[choice]),
                     pred_score=["YES" if label == choice else "NO"],
                     judge={"model": "grader", "prompt_id": "judge_classify@1"},
                 )
@@ -313,4 +313,9 @@ def test_a_panel_has_a_row_a_judge(answer: Answer, write_answers: Write, tmp_pat
     tables = dict(classification.tables_and_notes(counted(tmp_path), [])[0])
     place = tables["Instances"].headers.index("judge")
     assert columns(tables["Instances"].rows, 0)[1:] == ["  a", "  b", "  c"]
-    assert [cell.split("\n")[0] for cell in columns(tables["Instances"].rows, place)] == ["100.00", "100.00", "0.00", "100.00"]
+    assert [cell.split("\n")[0] for cell in columns(tables["Instances"].rows, place)] == [
+        "100.00",
+        "100.00",
+        "0.00",
+        "100.00",
+    ]

@@ -76,7 +76,7 @@ SCORE = {"metric": "accuracy", "value": 0.5, "version": "a" * 40, "seen": False}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda entries: {}, "must be a list"),
+        (lambda _: {}, "must be a list"),
         (lambda entries: [*entries, 3], "entry 3 must be an object with a name"),
         (lambda entries: entries[:1], "scores of 1 tasks"),
         (lambda entries: [*entries, entries[0]], "has two entries"),

@@ -95,7 +95,10 @@ def test_likelihood_stands_alone(answer: Answer) -> None:
 
 def test_labels_that_are_no_option(answer: Answer) -> None:
     """Without readable options, or with a label that is none of them, there is no option tier; the others stand."""
-    for fields in (answer("a", YES_NO, "maybe", "maybe"), {**answer("a", YES_NO, "yes", "yes"), "instruction": "Is it?"}):
+    for fields in (
+        answer("a", YES_NO, "maybe", "maybe"),
+        {**answer("a", YES_NO, "yes", "yes"), "instruction": "Is it?"},
+    ):
         found = choice_of(fields)
         assert found.marks == {"strict": True, "stripped": True}
         assert found.expected is None
@@ -128,7 +131,9 @@ def test_lines_that_cannot_be_counted(
     answer: Answer, write_answers: Write, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     """The file, the line and the field are named."""
-    path = write_answers(tmp_path, "A_B", [answer("a", YES_NO, "yes", "yes"), answer("b", YES_NO, "yes", "yes") | change])
+    path = write_answers(
+        tmp_path, "A_B", [answer("a", YES_NO, "yes", "yes"), answer("b", YES_NO, "yes", "yes") | change]
+    )
     with pytest.raises(DataError) as found:
         count_file(path, SUITES["classification"], "reference")
     assert message in str(found.value)
@@ -165,7 +170,9 @@ def test_runs_are_compared_tier_by_tier(answer: Answer, write_answers: Write, tm
         note = {"model": run, "prompt_id": "p@1"}
         lines = [answer(str(key), YES_NO, "yes", response, pred_score=["YES"], judge=note) for key in range(25)]
         write_answers(tmp_path / run, "A_B", lines)
-    (found,) = compare(tmp_path / "one", [tmp_path / "two"], "reference", added_fields={"response", "pred_score", "judge"})
+    (found,) = compare(
+        tmp_path / "one", [tmp_path / "two"], "reference", added_fields={"response", "pred_score", "judge"}
+    )
     assert {tier: change.difference.value for tier, change in found.changes.items()} == {
         "strict": -1.0,
         "stripped": 0.0,
