@@ -364,7 +364,7 @@ class _Run:
         judge = asking.judge
         note: dict[str, Any] = {"model": judge.name, "label": judge.label, "prompt_id": self._options.prompt.prompt_id}
         if not _has_answer(fields):
-            note["skipped"] = "empty response: NO to everything without a call"
+            note["skipped"] = "empty response: judged without a call"
             return note, (self._options.task.all_no(fields),) * judge.n
         asked = asking.about(fields)
         replies = asking.replies(asked)
