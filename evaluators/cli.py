@@ -50,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 detail=detail,
                 advance=advance,
                 unjudged_is_an_error=arguments.src_file is not None,
-                keep_outcomes=len(files) > 1 and suite.evaluator == "close",
+                keep_outcomes=len(files) > 1 and suite.evaluator in ("close", "classify"),
                 group_by=None if arguments.by in ("instruction", "family") else arguments.by,
                 see=None if items is None else items.of_file(path, suite),
             )
@@ -245,7 +245,7 @@ def suite_of(path: Path, evaluator: str | None) -> Suite:
         return suite_named(evaluator)
     kind = file_kind(path)
     if kind is None:
-        raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open or adjust")
+        raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open, adjust or classify")
     return kind.suite
 
 
@@ -286,9 +286,10 @@ def _progress() -> Iterator[Callable[[], None]]:
 def _parser() -> argparse.ArgumentParser:
     parser = FlagParser(
         prog="evaluate.py",
-        description="Count files of responses: by rule, strict and loose (close), by a grader's votes (open, adjust).",
+        description="Count files of responses: by rule, strict and loose (close), by a grader's votes (open, adjust), "
+        "in tiers (classify).",
     )
-    parser.add_argument("--evaluator", help="close, open or adjust (default: told from the file's name)")
+    parser.add_argument("--evaluator", help="close, open, adjust or classify (default: told from the file's name)")
     parser.add_argument("--src_file", "--input_file", nargs="+", metavar="FILE", help="files of responses")
     parser.add_argument(
         "--results", nargs="+", metavar="DIR", help=f"every file of these runs (default: {DEFAULT_RESULTS})"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluators.classification import tiers
 from evaluators.compare import FileComparison
 from evaluators.report import as_json, numbers, rows, table
 from evaluators.report.calibration import NAMES
 from evaluators.report.rows import Table
 
-SHOWN = {"mean-prompt": "P. Acc.", "mean-instruction": "I. Acc.", **NAMES}
+SHOWN = {"mean-prompt": "P. Acc.", "mean-instruction": "I. Acc.", **NAMES, **{tier: tier for tier in tiers.METRICS}}
 
 
 def for_json(found: Sequence[FileComparison]) -> str:
