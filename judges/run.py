@@ -39,7 +39,7 @@ class Options:
     """What a run of judging is asked to do.
 
     Attributes:
-        task: open or adjustment judging.
+        task: open, adjustment or classification judging.
         files: (source, target) pairs; the same path twice judges in place.
         prompt: the judge prompt.
         system: the grader's system line.
@@ -66,7 +66,7 @@ class Outcome:
     Attributes:
         judged: items with a full set of replies from every grader.
         asked: responses that got all their replies in this run, over all graders; several items may share one.
-        empty: empty responses, judged NO without a call.
+        empty: empty responses, judged without a call.
         unanswered: items without a response, which nobody can judge.
         failed: items whose replies are not complete.
         unreadable: replies that cannot be read, however often they were asked for.

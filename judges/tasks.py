@@ -1,6 +1,6 @@
 """What a grader is asked about one response: the messages, the form of the reply, and what an empty answer gets.
 
-Rules: docs/open-adjust.md sections 2 and 3.
+Rules: docs/open-adjust.md sections 2 and 3, docs/dynamic-superb.md.
 """
 
 from __future__ import annotations
