@@ -182,7 +182,7 @@ def count_file(
             see(item, own)
         if detail is not None:
             detail(_detail(counted, item, evaluator, profile) | {"remarks": list(found)})
-    if evaluator.judge is not None and result.judged:
+    if evaluator.judge is not None and known.has_replies:
         result.agreement = agreement.alpha()
     return result
 

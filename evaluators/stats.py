@@ -170,9 +170,11 @@ def mean_proportion(strata: Sequence[tuple[Array, Array]]) -> Estimate:
     tables = [table for met, n in strata if (table := np.column_stack([met, n])[n > 0]).size]
     if not tables:
         return NOTHING
+    if len(tables) == 1:
+        return proportion(*tables[0].T)
     shares = [float(_ratio(table.sum(axis=0))) for table in tables]
     value, count = sum(shares) / len(shares), round(sum(float(table[:, 1].sum()) for table in tables))
-    if (interval := _stratified_bootstrap(tables, _ratio)) is not None:
+    if (interval := _mean_interval([resampled(table, _ratio, place) for place, table in enumerate(tables)])) is not None:
         return Estimate(value, interval, count, STRATIFIED)
     ends = [wilson(share, len(table)) for share, table in zip(shares, tables, strict=True)]
     below, above = (
@@ -182,37 +184,51 @@ def mean_proportion(strata: Sequence[tuple[Array, Array]]) -> Estimate:
     return Estimate(value, (max(value - below, 0.0), min(value + above, 1.0)), count, ADDED)
 
 
-def mean_kappa(tables: Sequence[Array]) -> Estimate:
+def mean_kappa(kappas: Sequence[Estimate], draws: Sequence[Array | None]) -> Estimate:
     """Return the mean of Cohen's kappa over several data sets, with its interval where each can be resampled.
 
     Args:
-        tables: of each data set, from `kappa_table`; those whose kappa is undefined are left out.
+        kappas: of each data set; those without a value are left out.
+        draws: of each data set, from `resampled_kappa`.
     """
-    found = [(table, one.value) for table in tables if (one := kappa_of_names(table)).value is not None]
+    found = [(one.value, one.n, drawn) for one, drawn in zip(kappas, draws, strict=True) if one.value is not None]
     if not found:
         return NOTHING
-    interval = _stratified_bootstrap([table for table, _ in found], _kappa_of_names)
-    count = round(sum(float(table[:, 1:].sum() / 2) for table, _ in found))
-    value = sum(value for _, value in found if value is not None) / len(found)
-    return Estimate(value, interval, count, STRATIFIED if interval else None)
+    if len(found) == 1:
+        return next(one for one in kappas if one.value is not None)
+    interval = _mean_interval([drawn for _, _, drawn in found])
+    value = sum(value for value, _, _ in found) / len(found)
+    return Estimate(value, interval, sum(n for _, n, _ in found), STRATIFIED if interval else None)
 
 
-def _stratified_bootstrap(
-    tables: Sequence[Array], statistic: Callable[[Array], Array]
-) -> tuple[float, float] | None:
-    """Return the percentile interval of the mean of a statistic over strata; None where one cannot be resampled."""
-    generator = np.random.default_rng(SEED)
-    mean = np.zeros(RESAMPLES)
-    for table in tables:
-        if len(table) < FEW_CLUSTERS:
-            return None
-        kinds, counts = np.unique(table, axis=0, return_counts=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = statistic(generator.multinomial(len(table), counts / len(table), size=RESAMPLES) @ kinds)
-        if not np.all(np.isfinite(drawn)) or np.ptp(drawn) < 1e-12:
-            return None
-        mean += drawn / len(tables)
-    low, high = np.quantile(mean, [0.025, 0.975])
+def resampled_kappa(table: Array, stratum: int) -> Array | None:
+    """Return `resampled` of Cohen's kappa."""
+    return resampled(table, _kappa_of_names, stratum)
+
+
+def resampled(table: Array, statistic: Callable[[Array], Array], stratum: int) -> Array | None:
+    """Return a statistic of RESAMPLES resamples of a data set's clusters; None where it cannot be resampled.
+
+    Args:
+        table: sums of each cluster, (clusters, sums).
+        statistic: from total sums, (..., sums), to the number of interest, (...).
+        stratum: the data set's number; each is drawn on its own.
+    """
+    if len(table) < FEW_CLUSTERS:
+        return None
+    kinds, counts = np.unique(table, axis=0, return_counts=True)
+    generator = np.random.default_rng([SEED, stratum])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = statistic(generator.multinomial(len(table), counts / len(table), size=RESAMPLES) @ kinds)
+    return drawn if np.all(np.isfinite(drawn)) and np.ptp(drawn) >= 1e-12 else None
+
+
+def _mean_interval(draws: Sequence[Array | None]) -> tuple[float, float] | None:
+    """Return the percentile interval of the mean over data sets; None where one has no draws."""
+    there = [drawn for drawn in draws if drawn is not None]
+    if len(there) < len(draws):
+        return None
+    low, high = np.quantile(np.mean(there, axis=0), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -411,9 +427,11 @@ def _kappa(sums: Array) -> Array:
 
 def kappa_table(first: Sequence[object], second: Sequence[object], clusters: Sequence[object]) -> Array:
     """Return what `kappa_of_names` needs of two raters' names, per cluster: how often they agree, and who chose what."""
+    if not first:
+        return np.zeros((0, 1))
     places = {name: place for place, name in enumerate(dict.fromkeys([*first, *second]))}
     ones = np.eye(len(places))
-    chosen = [ones[[places[name] for name in names]].reshape(-1, len(places)) for names in (first, second)]
+    chosen = [ones[[places[name] for name in names]] for names in (first, second)]
     agreed = [float(one == other) for one, other in zip(first, second, strict=True)]
     return summed(np.column_stack([agreed, *chosen]), clusters)
 

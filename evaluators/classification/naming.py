@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # A number keeps its sign, a note its sharp; a character of Chinese or Japanese is a word. Marks end what a denial reaches.
 _TOKEN = re.compile(
@@ -61,6 +62,11 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word for word in _tokens(text) if word)
 
 
+def joined(text: str) -> str:
+    """Return a text's words with single blanks between them: what makes two labels the same."""
+    return " ".join(words(text))
+
+
 def bare(text: str) -> tuple[str, ...]:
     """Return the words of an answer without what wraps it ("The answer is ...") and without articles."""
     unwrapped = _WRAPPINGS.sub("", " ".join(words(text)), count=1).split()
@@ -69,8 +75,7 @@ def bare(text: str) -> tuple[str, ...]:
 
 def place_of(label: str, options: Sequence[str]) -> int | None:
     """Return which option a label is, by its words; None where it is none of them."""
-    wanted = words(label)
-    return next((place for place, option in enumerate(options) if wanted and words(option) == wanted), None)
+    return _wanted(tuple(options)).get(words(label))
 
 
 def named(answer: str, options: Sequence[str]) -> Named:
@@ -79,19 +84,17 @@ def named(answer: str, options: Sequence[str]) -> Named:
     Exactly one has to be named without a denial. An answer that only denies, and one of two options, chooses the other.
     """
     tokens = _tokens(answer)
-    # Of options with the same words the first stands for all.
-    wanted = {option: place for place, text in reversed([*enumerate(options)]) if (option := words(text))}
-    longest = sorted(wanted, key=len, reverse=True)
+    wanted = _wanted(tuple(options))
     affirmed: dict[int, None] = {}
     denied: dict[int, None] = {}
     place = 0
     while place < len(tokens):
-        option = next((option for option in longest if tokens[place : place + len(option)] == option), None)
-        if option is None or (option == ("no",) and not _stands_alone(tokens, place)):
+        option, end = next(((option, end) for option in wanted if (end := _end_of(option, tokens, place))), ((), 0))
+        if not option or (option == ("no",) and not _stands_alone(tokens, place)):
             place += 1
             continue
         (denied if _is_denied(tokens, place, wanted) else affirmed)[wanted[option]] = None
-        place += len(option)
+        place = end
     chosen = None
     if len(affirmed) == 1 and not denied.keys() & affirmed.keys():
         (chosen,) = affirmed
@@ -100,10 +103,31 @@ def named(answer: str, options: Sequence[str]) -> Named:
     return Named(tuple(affirmed), tuple(other for other in denied if other not in affirmed), chosen)
 
 
+@lru_cache(maxsize=1024)
+def _wanted(options: tuple[str, ...]) -> dict[tuple[str, ...], int]:
+    """Return each option's words with its place, the longest first; of options with the same words the first."""
+    found: dict[tuple[str, ...], int] = {}
+    for place, option in enumerate(options):
+        if own := words(option):
+            found.setdefault(own, place)
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+
+
 def _tokens(text: str) -> tuple[str, ...]:
     """Return a text's words, with an empty one where a mark stands between them."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'").replace("−", "-").casefold()
     return tuple(match["word"] or _END for match in _TOKEN.finditer(plain))
+
+
+def _end_of(option: Sequence[str], tokens: Sequence[str], place: int) -> int:
+    """Return the place behind an option's words, which begin here and may have marks between them; 0 for others."""
+    for number, word in enumerate(option):
+        while number and place < len(tokens) and tokens[place] == _END:
+            place += 1
+        if place == len(tokens) or tokens[place] != word:
+            return 0
+        place += 1
+    return place
 
 
 def _stands_alone(tokens: Sequence[str], place: int) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from data.dynamic_superb import options as option_reader
@@ -110,7 +111,7 @@ def score(item_id: ItemId, fields: Mapping[str, Any], profile: str) -> Score:
             _cut(" ".join(naming.bare(response))),
         ),
     }
-    row = option_reader.read(fields["instruction"])
+    row = _options(fields["instruction"])
     expected = naming.place_of(label, row)
     if expected is not None:
         marks["option"] = _option(naming.named(response, row), row, expected)
@@ -132,12 +133,12 @@ def choice(item: Item, found: Score) -> Choice:
         if response is not None:
             chosen = options.index(_best(scores))
     else:
-        options = option_reader.read(fields["instruction"])
+        options = _options(fields["instruction"])
         if response is not None:
             chosen = naming.named(response, options).chosen
     return Choice(
         item.id.key,
-        " ".join(naming.words(fields["label"])),
+        naming.joined(fields["label"]),
         options,
         naming.place_of(fields["label"], options),
         chosen,
@@ -201,6 +202,9 @@ def _judged_not_answered(fields: Mapping[str, object]) -> bool:
 
 
 # --- options --------------------------------------------------------------------------------------------------------
+
+
+_options = lru_cache(maxsize=1024)(option_reader.read)  # an instance has some dozen instructions, for thousands of rows
 
 
 def _option(found: naming.Named, options: Sequence[str], expected: int) -> Mark:
