@@ -193,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--gold", required=True, metavar="FILE", help="gold verdicts, one item a line")
     calibrate.add_argument("--src_file", "--input_file", required=True, metavar="FILE", help="the judged file")
     calibrate.add_argument("--benchmark", metavar="FILE", help="correct the score of this judged file instead")
-    calibrate.add_argument("--evaluator", help="open or adjust (default: told from the judged file's name)")
+    calibrate.add_argument("--evaluator", help="open, adjust or classify (default: told from the file's name)")
     calibrate.add_argument("--profile", choices=PROFILES, default="reference", help="how replies are read and counted")
     _add_output(calibrate)
     calibrate.set_defaults(command=_calibrate)

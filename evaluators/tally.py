@@ -89,7 +89,7 @@ EVALUATORS = {
         tiers.counts,
         (),
         tiers.judgement,
-        None,
+        tiers.events,
         tiers.ballots,
         tiers.BY_RULE,
         tiers.check,

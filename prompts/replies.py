@@ -294,6 +294,9 @@ _NAMED = re.compile(
     rf"verdict[\s*_`\"']*[:=][\s*_`\"']*{_VERDICT_WORD}(?=[*_`\"' \t]*(?:[.,;\n\r}})\]]|\Z))", re.I | re.A
 )
 _CAPITALS = re.compile(r"\b(?:(?P<YES>YES)|(?P<NO>NO)|(?P<NA>N/A))\b", re.A)
+# "YES. It names the label." and "It names the label: YES" say a verdict; "Say YES to it" is what a grader may quote.
+_BLANKS = r"[\s*_`\"'()\[\]]{0,20}"  # bounded, so that the time stays linear in the reply
+_ALONE = re.compile(rf"(?:\A|[.:;!?\n。]){_BLANKS}{_CAPITALS.pattern}(?={_BLANKS}(?:[.,:;!\n。—–]|\Z))", re.A)
 
 
 def read_classify_reply(reply: object) -> str | None:
@@ -301,7 +304,7 @@ def read_classify_reply(reply: object) -> str | None:
 
     A reply that is nothing but the word is taken in any letter case. Else what is named as verdict counts
     (`{"verdict": "YES"}`, `**Verdict:** no.`), and where nothing is, a word that stands alone in the first code fence,
-    or in capitals in the prose.
+    or in capitals as a sentence of the prose, if no other verdict does.
 
     Args:
         reply: the raw reply; anything but a string is invalid.
@@ -313,12 +316,10 @@ def read_classify_reply(reply: object) -> str | None:
     if not isinstance(reply, str):
         return None
     *fenced, whole = map(repaired, _candidates(reply))
-    prose = [_verdict_of(match) for match in _CAPITALS.finditer(whole)]
-    for found in (
-        [_bare_verdict(whole)],
-        [_verdict_of(match) for match in _NAMED.finditer(whole)],
-        [*map(_bare_verdict, fenced), *prose],
-    ):
+    alone = [*map(_bare_verdict, fenced), *map(_verdict_of, _ALONE.finditer(whole))]
+    if any(alone):
+        alone += map(_verdict_of, _CAPITALS.finditer(whole))
+    for found in ([_bare_verdict(whole)], map(_verdict_of, _NAMED.finditer(whole)), alone):
         verdicts = {verdict for verdict in found if verdict is not None}
         if verdicts:
             return verdicts.pop() if len(verdicts) == 1 else None

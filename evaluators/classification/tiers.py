@@ -178,6 +178,11 @@ def judgement(fields: Mapping[str, object], profile: str) -> votes.Judgement:
     return votes.Judgement((replace(outcome, found=found, tied=tied),), invalid=len(replies) - len(read))
 
 
+def events(verdicts: Sequence[bool]) -> dict[str, tuple[bool, ...]]:
+    """Return what the tier `judge` counts of one item, from the verdict on it; N/A is not met."""
+    return {"judge": tuple(verdicts)}
+
+
 def ballots(fields: Mapping[str, object], profile: str) -> list[Sequence[object] | None]:
     """Return the verdict of each reply of a line; None for one that cannot be read."""
     del profile

@@ -279,9 +279,14 @@ def test_adjust_dressing_does_not_matter(
         ("Verdict: no doubt about it. YES", "YES"),
         ("Verdict: no doubt about it.", None),
         ("verdict：“是”", None),
-        ("判定为YES。", "YES"),
+        ("判定：YES。", "YES"),
+        ("Say YES to it all.", None),
+        ("YES, or NO", None),
+        ("**YES**: it names the label.", "YES"),
         ("The answer names the label, so there is no problem: YES", "YES"),
         ("The answer says NO as the label does. YES", None),
+        ("The answer says YES as the label does. YES", "YES"),
+        ("The answer says YES as the label does.", None),
         ("```\nyes\n```", "YES"),
         ("So:\n```text\nyes\n```", "YES"),
         ("NO\n```\nyes\n```", None),
@@ -305,7 +310,7 @@ FRAMES = (
     '{{"verdict": "{0}"}}',
     "{{'verdict': '{0}', 'reason': 'no'}}",
     '```json\n{{"verdict": "{0}"}}\n```',
-    "**{0}**",
+    ": **{0}**.",
 )
 
 
