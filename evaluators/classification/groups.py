@@ -16,7 +16,7 @@ from data.dynamic_superb.instances import DIMENSIONS, INSTANCES, Instance, base_
 from data.records import Cell
 from evaluators import stats
 from evaluators.classification import naming
-from evaluators.classification.tiers import METRICS
+from evaluators.classification.tiers import METRICS, WRONG_ANSWER, WRONG_FORMAT
 
 if TYPE_CHECKING:
     from evaluators.count import FileResult
@@ -33,10 +33,9 @@ class Row:
         instance: what is known of it.
         cells: by tier; a tier that no item has is there without a value.
         not_answered: by tier, how many of its marks are N/A, of how many.
-        wrong_format: of the generated answers that an option or a judge can tell about, how many are right but not
-            strictly so.
-        wrong_answer: how many of these are wrong.
-        told: how many these are.
+        wrong_format: how many generated answers are right by another tier than `strict`.
+        wrong_answer: how many are right by none, although an option or a judge could tell.
+        told: how many these and the strictly right ones are together.
         chance: the mean of 1 / number of options; None where no options can be read.
         majority: the share of the most frequent label, were it always given.
         kappa: Cohen's kappa between label and chosen option, N/A being a choice of its own.
@@ -142,7 +141,6 @@ def _of(dimension: str | None, seen: bool | None) -> Callable[[Instance], bool]:
 def _row(result: FileResult, known: Instance, stratum: int) -> Row:
     choices = result.choices
     failures = Counter(choice.failure for choice in choices)
-    told = [choice for choice in choices if "strict" in choice.marks and choice.marks.keys() & {"option", "judge"}]
     usable = [choice for choice in choices if choice.expected is not None]
     answered = [choice for choice in usable if choice.answered]
     labels = Counter(choice.label for choice in choices)
@@ -160,9 +158,9 @@ def _row(result: FileResult, known: Instance, stratum: int) -> Row:
             for tier in METRICS
             if (marked := sum(tier in choice.marks for choice in choices))
         },
-        failures["wrong format"],
-        failures["wrong answer"],
-        len(told),
+        failures[WRONG_FORMAT],
+        failures[WRONG_ANSWER],
+        failures[WRONG_FORMAT] + failures[WRONG_ANSWER] + sum(choice.marks.get("strict", False) for choice in choices),
         sum(1 / len(choice.options) for choice in usable) / len(usable) if usable else None,
         max(labels.values()) / labels.total() if labels else None,
         stats.kappa_of_names(agreement),

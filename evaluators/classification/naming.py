@@ -143,13 +143,11 @@ def _stands_alone(tokens: Sequence[str], place: int) -> bool:
 
 def _is_denied(tokens: Sequence[str], place: int, options: dict[tuple[str, ...], int]) -> bool:
     """Return whether a denial stands before a word, with nothing between them but words that carry it on."""
-    before = list(tokens[max(0, place - _MOST_BETWEEN - 2) : place])
-    while before and before[-1] in _BETWEEN:
-        before.pop()
-    if not before or before[-1] == _END:
-        return False
-    last = before[-1]
-    if tuple(before[-2:]) in _DENYING_PAIRS or last.endswith("n't"):
+    start = place
+    while start and place - start < _MOST_BETWEEN and tokens[start - 1] in _BETWEEN:
+        start -= 1
+    last = tokens[start - 1] if start else _END
+    if tuple(tokens[max(start - 2, 0) : start]) in _DENYING_PAIRS or last.endswith("n't"):
         return True
     # Where "no" or "not" is an option itself, it is an answer and not a denial of the next word.
     return last in _DENYING and (last,) not in options

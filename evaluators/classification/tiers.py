@@ -26,6 +26,7 @@ METRICS = ("strict", "stripped", "option", "judge", "likelihood")
 BY_RULE = ("strict", "stripped", "option", "likelihood")
 NOT_ANSWERED = "N/A"
 """The flag of a mark that is not met since no answer could be told: no option or several, or by the judge's word."""
+WRONG_FORMAT, WRONG_ANSWER = "wrong format", "wrong answer"
 NO_LABEL = "the label is none of the options"
 
 _PROFILE = "fixed"  # no published arithmetic exists for our votes; both profiles count them alike
@@ -59,9 +60,11 @@ class Choice:
     @property
     def failure(self) -> str | None:
         """Why a generated answer is not right strictly, `wrong format` or `wrong answer`; None where nothing tells."""
-        if self.marks.get("strict", True) or not self.marks.keys() & {"option", "judge"}:
+        if self.marks.get("strict", True):
             return None
-        return "wrong format" if any(self.marks.values()) else "wrong answer"
+        if any(self.marks.values()):
+            return WRONG_FORMAT
+        return WRONG_ANSWER if self.marks.keys() & {"option", "judge"} else None
 
 
 def check(fields: Mapping[str, Any]) -> tuple[str, str] | None:

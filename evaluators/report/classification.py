@@ -79,7 +79,7 @@ def _notes(rows: Sequence[Row], found: Sequence[Group], folder: Path) -> list[st
             "Macro: mean of the instances' values, as in the paper; micro: over all items. Reworded instances are in "
             f"no mean. {numbers.methods_note(_estimates(rows, found))}"
         )
-    if any(group.published is not None for group in found):
+    if any(group.published is not None and group.macro["strict"].value is not None for group in found):
         notes += [
             f"Published means: {published()['source']} (checked {published()['checked']}), by the strict tier; a group "
             "marked partial lacks instances of theirs, so its mean is of something else.",

@@ -119,7 +119,8 @@ def group_table(results: Sequence[FileResult], by: str) -> Table:
             continue
         for group, tally in groups(result):
             cells = tally.cells()
-            heads = [next((cells[metric] for metric in COLUMNS[head] if metric in cells), None) for head in HEADLINES]
+            shown = {metric: cell for metric, cell in cells.items() if metric not in tiers.METRICS or cell.n}
+            heads = [next((shown[metric] for metric in COLUMNS[head] if metric in shown), None) for head in HEADLINES]
             lines.append([*_marked(result), group, str(tally.n_items), str(tally.n_scored), *map(_shown, heads)])
     used = [place for place in range(len(HEADLINES)) if any(line[6 + place] for line in lines)]
     lines = [[*line[:6], *(line[6 + place] for place in used)] for line in lines]

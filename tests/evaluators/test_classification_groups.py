@@ -15,14 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.__main__ import main as data_command
+from data.dataset import dataset_files
 from data.dynamic_superb.instances import DIMENSIONS, INSTANCES
+from data.dynamic_superb.options import read
 from data.suites import SUITES
 from evaluators import stats
 from evaluators.bundle import bundle, verify
-from evaluators.classification import groups
+from evaluators.classification import groups, wordings
 from evaluators.cli import main
 from evaluators.count import FileResult, count_file
 from evaluators.report import classification
+from evaluators.robustness import robustness
 
 Answer = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]
@@ -235,6 +239,46 @@ def test_wordings_are_joined_by_key(run_folder: Path, capsys: pytest.CaptureFixt
     assert set(changes) == {f"{base}.order", f"{base}.synonyms"}
     assert changes[f"{base}.order"]["option"]["difference"] == 0
     assert changes[f"{base}.synonyms"]["option"]["n"] == 40
+
+
+def test_instances_that_were_really_reworded(answer: Answer, tmp_path: Path, write_answers: Write) -> None:
+    """What `python -m data reword` writes joins its original: who goes by place moves with the order alone."""
+    moods = ("anger", "joy", "sadness")
+    draw = random.Random(5)
+    table = {}
+    for place in range(30):
+        row = answer(f"k{place}", moods, draw.choice(moods), None)
+        table[f"k{place}.wav"] = {name: row[name] for name in ("file", "instruction", "label")}
+    folder = tmp_path / "data" / "EmotionRecognition_Own"
+    folder.mkdir(parents=True)
+    (folder / "metadata.json").write_text(json.dumps(table))
+    assert data_command(["reword", str(tmp_path / "data")]) == 0
+    for file in dataset_files(tmp_path / "data"):
+        lines = [line.fields for line in file.lines()]
+        write_answers(
+            tmp_path / "run",
+            file.name.removeprefix("classify_").removesuffix("_en.jsonl"),
+            [{**line, "response": f"It is {read(line['instruction'])[0]}."} for line in lines],
+        )
+    results = counted(tmp_path / "run")
+    (one,) = wordings.instances(results, robustness(results))
+    moved = {wording.name: wording.moved.value for wording in one.wordings}
+    assert moved["synonyms"] == moved["paraphrase"] == 0
+    assert moved["order"] is not None
+    assert moved["order"] > 0.3
+    assert one.tier == "option"
+    for wording in one.wordings[1:]:
+        assert wording.change is not None
+        assert wording.change.coverage == 1
+
+
+@pytest.mark.parametrize("by", ["label", "file"])
+def test_parts_of_an_instance(run_folder: Path, capsys: pytest.CaptureFixture[str], by: str) -> None:
+    """`--by FIELD` has a column a tier that was filled."""
+    assert main(["--results", str(run_folder), "--by", by, "--format", "csv"]) == 0
+    rows = [row for row in csv.reader(io.StringIO(capsys.readouterr().out)) if row]
+    heads = next(row for row in rows if row[1:5] == ["subset", "variant", "lang", by])
+    assert heads[5:] == ["items", "scored", "strict", "stripped", "option", "judge"]
 
 
 def test_forms(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

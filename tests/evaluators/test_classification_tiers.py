@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.dataset import item_of
 from data.errors import DataError
@@ -102,6 +104,18 @@ def test_labels_that_are_no_option(answer: Answer) -> None:
         found = choice_of(fields)
         assert found.marks == {"strict": True, "stripped": True}
         assert found.expected is None
+
+
+@given(st.text(max_size=60), st.text(min_size=1, max_size=12).filter(str.strip))
+def test_any_answer_can_be_marked(response: str, label: str) -> None:
+    """Whatever is answered and asked for: what is right strictly is right when stripped, and nothing raises."""
+    instruction = f"Which? The answer could be {label} or another."
+    fields = {"key": 1, "prompt": "p", "instruction": instruction, "label": label, "response": response}
+    for said in (response, label, label.swapcase(), f"The answer is {label}."):
+        found = choice_of({**fields, "response": said})
+        assert found.marks["stripped"] or not found.marks["strict"]
+        assert found.marks.keys() <= {"strict", "stripped", "option"}
+    assert found.failure in (None, "wrong format", "wrong answer")
 
 
 def test_no_response_is_no_zero(answer: Answer, write_answers: Write, tmp_path: Path) -> None:
