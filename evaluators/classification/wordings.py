@@ -67,13 +67,13 @@ def instances(results: Sequence[FileResult], variants: Sequence[VariantResult]) 
     named = {result.path: base_name(result.kind.variant) for result in results if result.kind and result.choices}
     found = []
     for original in results:
-        name, kind = named.get(original.path, ("", "original is none"))
+        name, kind = named.get(original.path, ("", ""))
         reworded = [
             result
             for result in results
             if original.path.parent == result.path.parent and named.get(result.path, ("", ""))[0] == name
         ]
-        if kind or len(reworded) < 2:
+        if not name or kind or len(reworded) < 2:
             continue
         tier = next((tier for tier in TIERS if original.tally.ratios[tier].n), TIERS[0])
         wordings = [Wording(original, ORIGINAL, None, stats.NOTHING)]

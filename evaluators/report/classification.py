@@ -188,12 +188,12 @@ def _published_table(found: Sequence[Group], *, folded: bool) -> Table:
     lines = [
         [
             group.name,
-            _present(group),
-            _percent(group.macro["strict"].value),
+            _of_published(group.covered["strict"], group.published or 0),
+            _percent(group.macro["strict"].value) + numbers.bounds(group.bounds["strict"]),
             *(f"{value:.1f}" for value in means[group.name]["values"]),
         ]
         for group in found
-        if group.name in means
+        if group.name in means and group.covered["strict"]
     ]
     heads = ["\n".join([system, "(published)"]) if folded else f"{system} (published)" for system in systems]
     return Table(["group", "instances", "ours", *heads], lines, 2)
@@ -232,7 +232,11 @@ def _present(group: Group) -> str:
     """Return which part of the paper's instances of a group is there."""
     if group.published is None:
         return f"{len(group.rows)} instance{'s' if len(group.rows) > 1 else ''}"
-    return f"{PARTIAL if group.partial else ''}{len(group.rows)} of {group.published}"
+    return _of_published(len(group.rows), group.published)
+
+
+def _of_published(count: int, whole: int) -> str:
+    return f"{PARTIAL if count < whole else ''}{count} of {whole}"
 
 
 def _percent(share: float | None) -> str:
