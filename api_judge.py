@@ -1,4 +1,4 @@
-"""Ask a grader about open-ended and adjustment responses: responses.jsonl -> the same lines with `pred_score`.
+"""Ask a grader about open-ended, adjustment and classification responses: responses.jsonl -> the same lines with `pred_score`.
 
 python api_judge.py --help
 """

@@ -95,7 +95,8 @@ class Mark:
         expected: what was asked ("exactly 5 bullets").
         found: what the text holds ("4 bullets").
         flag: why the verdict rests on weak ground, or None: `random` (the reference draws a random number here, a
-            stand-in decided), `error` (the reference raises here), `invalid` (unusable arguments), `tie` (votes tied).
+            stand-in decided), `error` (the reference raises here), `invalid` (unusable arguments), `tie` (votes tied),
+            `N/A` (no answer could be told).
         probability: with flag `random`, the probability of a true verdict under the reference's draws.
     """
 
@@ -113,7 +114,7 @@ class Score:
     Attributes:
         id: the item's identity.
         marks: named tuples of marks: `strict` and `loose` along `instruction_id_list` (close), `questions` (open),
-            `iar` and `ecr` of one mark each (adjust). Empty when unscored.
+            `iar` and `ecr` of one mark each (adjust), one mark a tier that applies (classify). Empty when unscored.
         unscored: why the item has no marks, or None. Unscored is never zero.
         expected: how many marks an unscored item would have had; None when that is unknown.
         invalid_votes: judge replies that could not be read (open, adjust).

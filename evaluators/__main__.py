@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,35 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if differences else 0
 
 
+def _submission(arguments: argparse.Namespace) -> int:
+    from evaluators.classification import submission
+
+    run = None if arguments.run is None else Path(arguments.run)
+    if arguments.verify is not None:
+        path = Path(arguments.verify)
+        entries = submission.read(path)
+        differences = [] if run is None else submission.differences(entries, run)
+        for line in differences:
+            print(printable(line))  # noqa: T201  # stdout is for results
+        counted = "every score is as counted" if run is not None else "name the run to have its scores counted anew"
+        _say(f"{path}: {f'{len(differences)} differences' if differences else f'the form is right; {counted}'}")
+        return 1 if differences else 0
+    if run is None or arguments.out is None:
+        raise UsageError("name a run and --out FILE.json, or --verify FILE.json")
+    target = Path(arguments.out)
+    _refuse_own_input([*run.glob("*.jsonl"), *run.glob("*.json")], arguments.out, flag="--out")
+    found = submission.submission(run, version=arguments.version, seen=arguments.seen)
+    for line in found.left_out:
+        _say(printable(f"left out: {line}"))
+    jsonl.rewrite(target, [f"{json.dumps(found.entries, indent=2)}\n".encode("ascii")])
+    seen = sum(score["seen"] for entry in found.entries for score in entry["scores"])
+    _say(
+        f"{len(found.entries)} instances, {seen} of them seen in training (--seen); value: strict accuracy, a fraction"
+    )
+    print(target)  # noqa: T201  # stdout is for results
+    return 0
+
+
 def _explain(arguments: argparse.Namespace) -> int:
     from evaluators.cli import suite_of
     from evaluators.count import count_file
@@ -163,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--gold", required=True, metavar="FILE", help="gold verdicts, one item a line")
     calibrate.add_argument("--src_file", "--input_file", required=True, metavar="FILE", help="the judged file")
     calibrate.add_argument("--benchmark", metavar="FILE", help="correct the score of this judged file instead")
-    calibrate.add_argument("--evaluator", help="open or adjust (default: told from the judged file's name)")
+    calibrate.add_argument("--evaluator", help="open, adjust or classify (default: told from the file's name)")
     calibrate.add_argument("--profile", choices=PROFILES, default="reference", help="how replies are read and counted")
     _add_output(calibrate)
     calibrate.set_defaults(command=_calibrate)
@@ -205,6 +235,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("bundle", metavar="FILE.zip", help="what python -m evaluators bundle wrote")
     verify.set_defaults(command=_verify)
+    submission = commands.add_parser(
+        "submission",
+        help="a run's scores as Dynamic-SUPERB takes them",
+        description="Write the strict accuracy of a run's instances in the project's form, or check such a file and "
+        "count it anew (exit code 1 where a number differs; docs/dynamic-superb.md).",
+    )
+    submission.add_argument("run", nargs="?", metavar="RUN", help="the run's folder")
+    action = submission.add_mutually_exclusive_group(required=True)
+    action.add_argument("--out", metavar="FILE.json", help="where to write the scores")
+    action.add_argument("--verify", metavar="FILE.json", help="check this file; with RUN its numbers, too")
+    submission.add_argument("--version", metavar="COMMIT", help="the hub's commit, where run.json pins none")
+    submission.add_argument(
+        "--seen", nargs="+", default=[], metavar="NAME", help="instances or tasks that the model was trained on"
+    )
+    submission.set_defaults(command=_submission)
     explain = commands.add_parser(
         "explain",
         help="how one item came to its verdict",
@@ -212,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("src_file", metavar="FILE", help="a file of responses")
     explain.add_argument("key", metavar="KEY", help="the item's key; all of its renderings are shown")
-    explain.add_argument("--evaluator", help="close, open or adjust (default: told from the file's name)")
+    explain.add_argument("--evaluator", help="close, open, adjust or classify (default: told from the file's name)")
     explain.add_argument("--profile", choices=PROFILES, default="reference", help="published rules, or repaired")
     explain.set_defaults(command=_explain)
     return parser

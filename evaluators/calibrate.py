@@ -126,7 +126,7 @@ def calibrate(gold: Path, judged: Path, suite: Suite, profile: str, *, benchmark
     """
     evaluator = EVALUATORS[suite.evaluator]
     if evaluator.judge is None or evaluator.events is None:
-        raise UsageError(f"{suite.name} items are counted by rule; only open and adjust have a judge to calibrate")
+        raise UsageError(f"{suite.name} items are counted by rule; there is no judge to calibrate")
     labels = gold_file.read(gold, evaluator.name)
     joined = gold_file.Joined(gold, labels)
     sheets, items, agreement = _sheets(judged, evaluator, profile, joined)
@@ -286,7 +286,8 @@ class _Sheet:
     def result(self, evaluator: Evaluator, benchmark: _Sheet | None) -> JudgeResult:
         """Return the judge's numbers; with a benchmark, its score is corrected by the error rates found here."""
         kinds = {kind: _rates(_table(self.cells[kind], 4)) for kind in (ALL, *sorted(self.cells.keys() - {ALL}))}
-        scores = {metric: self._scores(metric, benchmark) for metric in evaluator.metrics}
+        judged = [metric for metric in evaluator.metrics if metric not in evaluator.by_rule]
+        scores = {metric: self._scores(metric, benchmark) for metric in judged}
         samples = None if self.name == PANEL else self.agreement.alpha()
         return JudgeResult(self.name, self.items, self.unusable, kinds, samples, scores)
 

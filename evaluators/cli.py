@@ -50,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 detail=detail,
                 advance=advance,
                 unjudged_is_an_error=arguments.src_file is not None,
-                keep_outcomes=len(files) > 1 and suite.evaluator == "close",
+                keep_outcomes=len(files) > 1 and suite.evaluator in ("close", "classify"),
                 group_by=None if arguments.by in ("instruction", "family") else arguments.by,
                 see=None if items is None else items.of_file(path, suite),
             )
@@ -152,7 +152,8 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
         return as_json.for_json(results, variants, by=by)
     # Files that were named one by one share a table; runs have one each.
     runs = [(results, variants)] if arguments.src_file is not None else list(_by_run(results, variants))
-    sheets = [(rows.title(own), _tables(own, their, by), _notes(own, their)) for own, their in runs]
+    folded = arguments.format == "table"
+    sheets = [(rows.title(own), *_tables_and_notes(own, their, by, folded=folded)) for own, their in runs]
     if arguments.format == "csv":
         return as_csv.for_csv([(title, tables) for title, tables, _ in sheets])
     if arguments.format == "latex":
@@ -163,23 +164,20 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
     return "\n".join(table.for_terminal(*sheet, width=width) for sheet in sheets)
 
 
-def _tables(results: list[FileResult], variants: list[VariantResult], by: str | None) -> list[Table]:
+def _tables_and_notes(
+    results: list[FileResult], variants: list[VariantResult], by: str | None, *, folded: bool
+) -> tuple[list[Table], list[str]]:
+    from evaluators.report import classification, rows
     from evaluators.report import robustness as robustness_rows
-    from evaluators.report import rows
 
     tables = [rows.result_table(results), robustness_rows.result_table(variants)]
+    classified, notes = classification.tables_and_notes(results, variants, folded=folded)
+    tables += [table for _, table in classified]
     if by in rows.KINDS:
         tables += [rows.instruction_table(results, by), robustness_rows.instruction_table(variants)]
     elif by is not None:
         tables.append(rows.group_table(results, by))
-    return [shown for shown in tables if shown.rows]
-
-
-def _notes(results: list[FileResult], variants: list[VariantResult]) -> list[str]:
-    from evaluators.report import robustness as robustness_rows
-    from evaluators.report import rows
-
-    return rows.notes(results) + robustness_rows.notes(variants)
+    return [shown for shown in tables if shown.rows], rows.notes(results) + robustness_rows.notes(variants) + notes
 
 
 def _refuse_by(results: list[FileResult], by: str | None) -> None:
@@ -245,7 +243,9 @@ def suite_of(path: Path, evaluator: str | None) -> Suite:
         return suite_named(evaluator)
     kind = file_kind(path)
     if kind is None:
-        raise UsageError(f"{path.name}: the name does not tell the subset; add --evaluator close, open or adjust")
+        raise UsageError(
+            f"{path.name}: the name does not tell the subset; add --evaluator close, open, adjust or classify"
+        )
     return kind.suite
 
 
@@ -286,9 +286,10 @@ def _progress() -> Iterator[Callable[[], None]]:
 def _parser() -> argparse.ArgumentParser:
     parser = FlagParser(
         prog="evaluate.py",
-        description="Count files of responses: by rule, strict and loose (close), by a grader's votes (open, adjust).",
+        description="Count files of responses: by rule, strict and loose (close), by a grader's votes (open, adjust), "
+        "in tiers (classify).",
     )
-    parser.add_argument("--evaluator", help="close, open or adjust (default: told from the file's name)")
+    parser.add_argument("--evaluator", help="close, open, adjust or classify (default: told from the file's name)")
     parser.add_argument("--src_file", "--input_file", nargs="+", metavar="FILE", help="files of responses")
     parser.add_argument(
         "--results", nargs="+", metavar="DIR", help=f"every file of these runs (default: {DEFAULT_RESULTS})"

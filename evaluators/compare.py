@@ -32,7 +32,7 @@ class FileComparison:
         only_baseline: items that only the baseline has.
         only_other: items that only the run has.
         unscored: items of both that are in no pair, since one side is unscored.
-        refusal: why nothing is compared, or None.
+        refusal: why nothing is compared, or what a judge decided is not; None where everything is.
         changes: by metric.
     """
 
@@ -101,6 +101,7 @@ def counted(path: Path, profile: str) -> FileResult:
 def _compared(baseline: FileResult, other: FileResult) -> FileComparison:
     found = join(baseline.outcomes, other.outcomes, _identity, lambda outcome: outcome.key)
     refusal = None
+    metrics: tuple[str, ...] = ()
     if not (baseline.judged and other.judged):
         refusal = "not judged in both runs"
     elif baseline.judges != other.judges:
@@ -108,10 +109,13 @@ def _compared(baseline: FileResult, other: FileResult) -> FileComparison:
             f"judged by {'; '.join(sorted(baseline.judges))} and by {'; '.join(sorted(other.judges))}, so a difference "
             "could be theirs"
         )
+        metrics = baseline.tally.evaluator.by_rule
     elif not found.groups:
         refusal = "no item is scored in both runs"
+    else:
+        metrics = baseline.suite.metrics
     changes = {}
-    for metric in baseline.suite.metrics if refusal is None else ():
+    for metric in metrics:
         difference = stats.difference(pairs(found.groups, partial(Outcome.events, metric=metric)))
         if difference is not None:
             changes[metric] = Change(difference, difference.p)

@@ -21,6 +21,7 @@ from data.records import Item, Mark, Score
 from data.suites import FileKind, Suite, file_kind
 from evaluators import answers, rules, votes
 from evaluators.agreement import Agreement
+from evaluators.classification.tiers import Choice
 from evaluators.outcomes import Outcome
 from evaluators.stats import Estimate
 from evaluators.tally import EVALUATORS, Evaluator, Tally
@@ -49,6 +50,7 @@ class FileResult:
         answered: items with a response.
         remarks: how many of these are empty, cut off, refusals, or in another language (evaluators.answers).
         groups: sums over the items that share a value of the field that was asked for, each by its own response.
+        choices: what each item's answer chose (classify); empty elsewhere.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class FileResult:
     answered: int = 0
     remarks: Counter[str] = field(default_factory=Counter)
     groups: dict[str, Tally] = field(default_factory=dict)
+    choices: list[Choice] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -132,7 +135,7 @@ def count_file(
         )
     known = _read_ahead(path, suite, evaluator, profile)
     result = FileResult(path, suite, kind, profile, Tally(evaluator), replaced=known.replaced)
-    if suite.data_type is not None and not known.has_replies:
+    if suite.data_type is not None and not known.has_replies and not evaluator.by_rule:
         if unjudged_is_an_error:
             raise DataError(
                 f"missing on every line; run python api_judge.py --data_type {suite.data_type} --src_file {path}",
@@ -171,13 +174,15 @@ def count_file(
         result.remarks.update(found)
         for group in () if group_by is None else _groups(item.fields.get(group_by)):
             result.groups.setdefault(group, Tally(evaluator)).add(own, instructions, cluster=cluster)
+        if evaluator.choice is not None:
+            result.choices.append(evaluator.choice(item, own))
         if keep_outcomes:
             result.outcomes.append(outcome_of(item, own))
         if see is not None:
             see(item, own)
         if detail is not None:
             detail(_detail(counted, item, evaluator, profile) | {"remarks": list(found)})
-    if evaluator.judge is not None and result.judged:
+    if evaluator.judge is not None and known.has_replies:
         result.agreement = agreement.alpha()
     return result
 
@@ -250,8 +255,8 @@ def _read_ahead(path: Path, suite: Suite, evaluator: Evaluator, profile: str) ->
 
 
 def _items(path: Path, evaluator: Evaluator) -> Iterator[tuple[Item, jsonl.Line]]:
-    """Yield a file's items; a closed item that stands there twice is refused, a judged one may be graded twice."""
-    if evaluator.name == "close":
+    """Yield a file's items; one that stands there twice is refused, unless a judge alone counts: it may grade twice."""
+    if evaluator.judge is None or evaluator.by_rule:
         yield from with_identity(path, jsonl.read(path))
     else:
         for line in jsonl.read(path):
@@ -277,6 +282,8 @@ def _check_line(item: Item, line: jsonl.Line, path: Path, suite: Suite, evaluato
                 raise refuse(foreign, f"is no field of {suite.name} items; is --evaluator {evaluator.name} right?")
         if not isinstance(fields.get("pred_scores", {}), dict):
             raise refuse("pred_scores", "must be an object with one list of replies a judge")
+        if (unusable := evaluator.check(fields)) is not None:
+            raise refuse(*unusable)
         return
     for needed in evaluator.needs:
         if needed not in fields and not (needed == "key" and item.id.key is not None):

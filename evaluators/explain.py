@@ -20,7 +20,8 @@ class Reason:
     """One mark, and what it is about.
 
     Attributes:
-        name: `strict`, `loose`, `strict and loose` where both say the same, `question`, `IAR` or `ECR`.
+        name: `strict`, `loose`, `strict and loose` where both say the same, `question`, `IAR` or `ECR`; a tier's name
+            (classify).
         about: the instruction id (close); empty elsewhere, where the mark's `expected` tells.
         mark: the verdict with its reason.
     """
@@ -50,11 +51,12 @@ class Explanation:
     """How one item came out, and why.
 
     Attributes:
-        verdict: `met`, `not met` or `unscored`; met is every instruction strictly, every question, or IAR.
+        verdict: `met`, `not met` or `unscored`; met is every instruction strictly, every question, or IAR; the label,
+            strictly or by likelihood (classify).
         unscored: why there is no verdict; None where there is one.
         reasons: mark by mark.
         votes: reply by reply.
-        remarks: what is to be said about the answer itself (evaluators.answers).
+        remarks: what is to be said about the answer itself (evaluators.answers), and why it fails (classify).
     """
 
     verdict: str
@@ -78,13 +80,16 @@ def explain(item: Item, score: Score, evaluator: Evaluator, profile: str, lang: 
     if score.unscored is None:
         verdict = MET if outcome_of(item, score).passed() else NOT_MET
     found = tuple(_votes(item.fields, evaluator, profile))
-    return Explanation(verdict, score.unscored, tuple(_reasons(item, score)), found, answers.remarks(item.fields, lang))
+    remarks = answers.remarks(item.fields, lang)
+    if evaluator.choice is not None and (failure := evaluator.choice(item, score).failure) is not None:
+        remarks += (failure,)
+    return Explanation(verdict, score.unscored, tuple(_reasons(item, score)), found, remarks)
 
 
 def _reasons(item: Item, score: Score) -> list[Reason]:
-    if "strict" not in score.marks:
+    if "loose" not in score.marks:
         names = {"questions": "question", "iar": "IAR", "ecr": "ECR"}
-        return [Reason(names[name], "", mark) for name, marks in score.marks.items() for mark in marks]
+        return [Reason(names.get(name, name), "", mark) for name, marks in score.marks.items() for mark in marks]
     found = []
     pairs = zip(score.marks["strict"], score.marks["loose"], strict=True)
     for kind, (strict, loose) in zip(item.fields["instruction_id_list"], pairs, strict=True):
@@ -109,6 +114,8 @@ def _votes(fields: Mapping[str, Any], evaluator: Evaluator, profile: str) -> lis
 
 
 def _in_words(ballot: Sequence[object], evaluator: Evaluator, profile: str) -> str:
+    if evaluator.name == "classify":
+        return ", ".join(map(str, ballot))
     words = [votes.in_words(value, profile) for value in ballot]
     if evaluator.name == "adjust":
         words = [f"{name} {word}" for name, word in zip(NAMES, words, strict=False)]

@@ -6,12 +6,14 @@ A line looks like
 
 `key` (or `id`) and, where one key has several renderings, `audio_path` say which item it is. `verdicts` has one entry a
 question: true or "YES", false or "NO", null for a question that was not labelled; of an adjustment item it is an object
-with the judge's three keys, or a list in their order. `question_label` (names of each question's kind) and `response`
-(the answer that was labelled) are optional.
+with the judge's three keys, or a list in their order; of a classification there is one, which may be "N/A" and then
+counts as "NO". `question_label` (names of each question's kind) and `response` (the answer that was labelled) are
+optional.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from data.records import ItemId
 from evaluators import adjust
 from prompts.replies import ADJUST_KEYS
 
-_WORDS = {"yes": True, "no": False}
+_WORDS = {"YES": True, "NO": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def read(path: Path, evaluator: str) -> dict[tuple[int | str, str | None], Gold]
     Raises:
         DataError: a line has no key or no usable verdicts, or two lines are about the same item.
     """
+    words = _WORDS | ({"N/A": False} if evaluator == "classify" else {})
     found: dict[tuple[int | str, str | None], Gold] = {}
     for line in jsonl.read(path):
 
@@ -64,12 +67,14 @@ def read(path: Path, evaluator: str) -> dict[tuple[int | str, str | None], Gold]
             verdicts = [verdicts[name] for name in ADJUST_KEYS]
         if not isinstance(verdicts, list) or not verdicts:
             raise refuse("verdicts", "must be a list with one verdict a question")
+        if evaluator == "classify" and len(verdicts) != 1:
+            raise refuse("verdicts", "must be a list with the one verdict on the answer")
         if evaluator == "adjust" and len(verdicts) != len(ADJUST_KEYS):
             raise refuse("verdicts", f"must be an object with {', '.join(ADJUST_KEYS)}, or a list in this order")
         try:
-            read_verdicts = tuple(map(_verdict, verdicts))
+            read_verdicts = tuple(_verdict(value, words) for value in verdicts)
         except ValueError:
-            raise refuse("verdicts", 'each must be true, false, "YES", "NO" or null') from None
+            raise refuse("verdicts", f"each must be true, false, {', '.join(map(json.dumps, words))} or null") from None
         kinds = kinds_of(line.fields, path, line.number, len(verdicts))
         gold = Gold(
             line.number,
@@ -162,9 +167,9 @@ class Joined:
             )
 
 
-def _verdict(value: object) -> bool | None:
+def _verdict(value: object, words: Mapping[str, bool]) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.strip().lower() in _WORDS:
-        return _WORDS[value.strip().lower()]
+    if isinstance(value, str) and value.strip().upper() in words:
+        return words[value.strip().upper()]
     raise ValueError(value)

@@ -40,7 +40,7 @@ class Outcome:
         """Return the verdicts that a metric counts of this item; of a mean of strict and loose, both."""
         way, _, level = metric.rpartition("-")
         if level not in ("prompt", "instruction"):
-            return self.marks[level]
+            return self.marks.get(level, ())
         names = {"mean": ("strict", "loose"), "": ("questions",)}.get(way, (way,))
         return tuple(
             met for name in names for met in ((all(self.marks[name]),) if level == "prompt" else self.marks[name])
@@ -56,8 +56,8 @@ class Outcome:
         )
 
     def passed(self) -> bool:
-        """Return whether the item as a whole is right: every instruction strictly, every question, or IAR."""
-        for name in ("strict", "questions", "iar"):
+        """Return whether the item as a whole is right: every instruction (label) strictly, every question, or IAR."""
+        for name in ("strict", "questions", "iar", "likelihood"):
             if name in self.marks:
                 return all(self.marks[name])
         raise ValueError("an unscored item neither passes nor fails")

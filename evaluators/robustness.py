@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from data.dynamic_superb.instances import base_name
 from evaluators import stats
 from evaluators.outcomes import Outcome, join, pairs
 
@@ -60,6 +61,8 @@ class VariantResult:
 def robustness(results: Sequence[FileResult], by: str = "key", *, kinds: bool = False) -> list[VariantResult]:
     """Compare every variant with the standard rendering of its subset and language in the same folder.
 
+    A reworded instance of Dynamic-SUPERB is a variant of the instance that it rewords.
+
     Args:
         results: counted files with their outcomes; files without a standard rendering beside them are left out.
         by: `key`, or `prompt` for files whose keys do not correspond. Joined by key, a variant of which less than 95 %
@@ -68,7 +71,7 @@ def robustness(results: Sequence[FileResult], by: str = "key", *, kinds: bool = 
 
     Source: docs/statistics.md.
     """
-    standards = {_place(result): result for result in results if result.kind and result.kind.variant == STANDARD}
+    standards = {_place(result): result for result in results if _is_standard(result)}
     families: dict[Hashable, list[VariantResult]] = {}
     for result in results:
         standard = standards.get(_place(result)) if result.kind else None
@@ -77,8 +80,18 @@ def robustness(results: Sequence[FileResult], by: str = "key", *, kinds: bool = 
     return [variant for family in families.values() for variant in _corrected(family)]
 
 
+def _is_standard(result: FileResult) -> bool:
+    if result.kind is None:
+        return False
+    return not base_name(result.kind.variant)[1] if result.choices else result.kind.variant == STANDARD
+
+
 def _place(result: FileResult) -> Hashable:
-    return result.path.parent, result.suite.name, result.kind.lang if result.kind else None
+    """Return what a file shares with its standard rendering: folder, subset, language, and an instance's own name."""
+    if result.kind is None:
+        return None
+    instance = base_name(result.kind.variant)[0] if result.choices else None
+    return result.path.parent, result.suite.name, result.kind.lang, instance
 
 
 def _compared(standard: FileResult, variant: FileResult, by: str, *, kinds: bool) -> VariantResult:

@@ -26,10 +26,14 @@ WILSON = "Wilson"
 BY_CLUSTERS = "Wilson, a cluster counted once"
 BOOTSTRAP = "cluster bootstrap"
 DISCORDANT = "square-and-add of the two shares that changed"
+STRATIFIED = "stratified bootstrap"
+ADDED = "square-and-add of the instances' Wilson intervals"
 DETAILS = {
     WILSON: "score interval of a plain proportion",
     BOOTSTRAP: f"clusters are the items of one key; BCa, {RESAMPLES} resamples, seed {SEED}",
     BY_CLUSTERS: f"fewer than {FEW_CLUSTERS} clusters, or none that differs from another",
+    STRATIFIED: f"clusters drawn inside each instance; percentiles, {RESAMPLES} resamples, seed {SEED}",
+    ADDED: f"an instance has fewer than {FEW_CLUSTERS} clusters, or none that differs from another",
     DISCORDANT: f"fewer than {FEW_CHANGES} clusters changed, or fewer than {FEW_CLUSTERS} are there",
 }
 """What a footer adds to a method's name."""
@@ -148,6 +152,86 @@ def cluster_bootstrap(table: Array, statistic: Callable[[Array], Array]) -> tupl
     ends = bias + np.array([-Z, Z])
     levels = ndtr(bias + ends / (1 - acceleration * ends))
     low, high = np.quantile(drawn, levels)
+    return float(low), float(high)
+
+
+def mean_proportion(strata: Sequence[tuple[Array, Array]]) -> Estimate:
+    """Return the mean of the shares of several data sets, each counting alike, with its interval.
+
+    Clusters are drawn inside each data set. Where one has few clusters, or none that differs from another, its
+    resamples say nothing of its spread: there Wilson's intervals of all shares, a cluster counted once, are added by
+    square-and-add.
+
+    Args:
+        strata: of each data set what was met, and of how many, per cluster; those of nothing are left out.
+
+    Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.2 (several samples); Zou and
+    Donner 2008, Statistics in Medicine 27:1693-1702, for square-and-add.
+    """
+    tables = [table for met, n in strata if (table := np.column_stack([met, n])[n > 0]).size]
+    if not tables:
+        return NOTHING
+    if len(tables) == 1:
+        return proportion(*tables[0].T)
+    shares = [float(_ratio(table.sum(axis=0))) for table in tables]
+    value, count = sum(shares) / len(shares), round(sum(float(table[:, 1].sum()) for table in tables))
+    if (
+        interval := _mean_interval([resampled(table, _ratio, place) for place, table in enumerate(tables)])
+    ) is not None:
+        return Estimate(value, interval, count, STRATIFIED)
+    ends = [wilson(share, len(table)) for share, table in zip(shares, tables, strict=True)]
+    below, above = (
+        math.sqrt(sum((share - end[side]) ** 2 for share, end in zip(shares, ends, strict=True))) / len(shares)
+        for side in (0, 1)
+    )
+    return Estimate(value, (max(value - below, 0.0), min(value + above, 1.0)), count, ADDED)
+
+
+def mean_kappa(kappas: Sequence[Estimate], draws: Sequence[Array | None]) -> Estimate:
+    """Return the mean of Cohen's kappa over several data sets, with its interval where each can be resampled.
+
+    Args:
+        kappas: of each data set; those without a value are left out.
+        draws: of each data set, from `resampled_kappa`.
+    """
+    found = [(one.value, one.n, drawn) for one, drawn in zip(kappas, draws, strict=True) if one.value is not None]
+    if not found:
+        return NOTHING
+    if len(found) == 1:
+        return next(one for one in kappas if one.value is not None)
+    interval = _mean_interval([drawn for _, _, drawn in found])
+    value = sum(value for value, _, _ in found) / len(found)
+    return Estimate(value, interval, sum(n for _, n, _ in found), STRATIFIED if interval else None)
+
+
+def resampled_kappa(table: Array, stratum: int) -> Array | None:
+    """Return `resampled` of Cohen's kappa."""
+    return resampled(table, _kappa_of_names, stratum)
+
+
+def resampled(table: Array, statistic: Callable[[Array], Array], stratum: int) -> Array | None:
+    """Return a statistic of RESAMPLES resamples of a data set's clusters; None where it cannot be resampled.
+
+    Args:
+        table: sums of each cluster, (clusters, sums).
+        statistic: from total sums, (..., sums), to the number of interest, (...).
+        stratum: the data set's number; each is drawn on its own.
+    """
+    if len(table) < FEW_CLUSTERS:
+        return None
+    kinds, counts = np.unique(table, axis=0, return_counts=True)
+    generator = np.random.default_rng([SEED, stratum])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = statistic(generator.multinomial(len(table), counts / len(table), size=RESAMPLES) @ kinds)
+    return drawn if np.all(np.isfinite(drawn)) and np.ptp(drawn) >= 1e-12 else None
+
+
+def _mean_interval(draws: Sequence[Array | None]) -> tuple[float, float] | None:
+    """Return the percentile interval of the mean over data sets; None where one has no draws."""
+    there = [drawn for drawn in draws if drawn is not None]
+    if len(there) < len(draws):
+        return None
+    low, high = np.quantile(np.mean(there, axis=0), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -342,6 +426,39 @@ def _kappa(sums: Array) -> Array:
     observed = (both + neither) / n
     expected = ((both + first) * (both + second) + (neither + first) * (neither + second)) / n**2
     return np.asarray((observed - expected) / (1 - expected))
+
+
+def kappa_table(first: Sequence[object], second: Sequence[object], clusters: Sequence[object]) -> Array:
+    """Return what `kappa_of_names` needs of two raters' names, per cluster: how often they agree, who chose what."""
+    if not first:
+        return np.zeros((0, 1))
+    places = {name: place for place, name in enumerate(dict.fromkeys([*first, *second]))}
+    ones = np.eye(len(places))
+    chosen = [ones[[places[name] for name in names]] for names in (first, second)]
+    agreed = [float(one == other) for one, other in zip(first, second, strict=True)]
+    return summed(np.column_stack([agreed, *chosen]), clusters)
+
+
+def kappa_of_names(table: Array) -> Estimate:
+    """Return Cohen's kappa of two raters who chose among names, with the cluster bootstrap's interval.
+
+    Args:
+        table: from `kappa_table`.
+
+    Returns:
+        No value where both raters always chose the same one name: agreement by chance is complete there.
+
+    Source: Cohen 1960, Educational and Psychological Measurement 20:37-46.
+    """
+    return _agreement(table, _kappa_of_names, round(float(table[:, 1:].sum() / 2)))
+
+
+def _kappa_of_names(sums: Array) -> Array:
+    names = (sums.shape[-1] - 1) // 2
+    agreed, first, second = sums[..., 0], sums[..., 1 : 1 + names], sums[..., 1 + names :]
+    n = first.sum(axis=-1)
+    expected = (first * second).sum(axis=-1) / n**2
+    return np.asarray((agreed / n - expected) / (1 - expected))
 
 
 def alpha(units: Array, clusters: Sequence[object]) -> Estimate:

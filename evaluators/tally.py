@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from data.records import Cell, ItemId, Mark, Score
+from data.records import Cell, Item, ItemId, Mark, Score
 from evaluators import adjust, close, stats, votes
 from evaluators import open as open_ended
+from evaluators.classification import tiers
 
 Counts = dict[str, tuple[int, int]]
 
@@ -35,6 +36,9 @@ class Evaluator:
         judge: from a line to what its judge decided, question by question; None where rules decide.
         events: from verdicts on an item's questions to the verdicts that each metric counts; None where rules decide.
         ballots: from a line to how each reply was read; None where rules decide.
+        by_rule: of the metrics of an evaluator that has a judge, those that count without one.
+        check: from a line to the field that cannot be counted and why, or None.
+        choice: from an item and its score to what its answer chose; None where nothing is to be chosen.
     """
 
     name: str
@@ -46,6 +50,9 @@ class Evaluator:
     judge: votes.Judge | None = None
     events: Callable[[Sequence[bool]], dict[str, tuple[bool, ...]]] | None = None
     ballots: votes.Ballots | None = None
+    by_rule: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, Any]], tuple[str, str] | None] = lambda _: None
+    choice: Callable[[Item, Score], tiers.Choice] | None = None
 
 
 EVALUATORS = {
@@ -73,6 +80,20 @@ EVALUATORS = {
         adjust.judgement,
         adjust.events,
         adjust.ballots,
+    ),
+    "classify": Evaluator(
+        "classify",
+        tiers.METRICS,
+        tiers.score,
+        tiers.counts,
+        tiers.counts,
+        (),
+        tiers.judgement,
+        tiers.events,
+        tiers.ballots,
+        tiers.BY_RULE,
+        tiers.check,
+        tiers.choice,
     ),
 }
 
@@ -110,6 +131,11 @@ class Ratio:
         """Count an item that has no marks: it could have had up to n."""
         self.highest += n
         self.n_all += n
+
+    @property
+    def n_scored(self) -> int:
+        """Return how many items were counted with marks."""
+        return len(self._clusters)
 
     @property
     def value(self) -> float | None:
@@ -194,6 +220,9 @@ class Tally:
         if counts is None or highest is None:
             raise ValueError("a scored item has counts")
         for metric, ratio in self.ratios.items():
+            if metric not in counts:  # a tier that this item has not, since nobody judged it, say
+                ratio.add_unscored(1)
+                continue
             met, n = counts[metric]
             ratio.add(met, n, highest[metric][0], place)
         if instructions is None:
@@ -209,7 +238,9 @@ class Tally:
         """Return the table's numbers, in its order; for `close` with the means of strict and loose."""
         if self._cells is None:
             unscored = self.n_items - self.n_scored
-            self._cells = {metric: _cell(metric, ratio, unscored) for metric, ratio in self.ratios.items()}
+            self._cells = {
+                metric: _cell(metric, ratio, self.n_items - ratio.n_scored) for metric, ratio in self.ratios.items()
+            }
             if self.evaluator.name == "close":
                 for level in ("prompt", "instruction"):
                     strict, loose = self.ratios[f"strict-{level}"], self.ratios[f"loose-{level}"]

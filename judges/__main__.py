@@ -10,8 +10,8 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from data import jsonl
@@ -20,6 +20,7 @@ from data.flags import FlagParser, positive
 from data.suites import SUITES, suite_named
 
 if TYPE_CHECKING:
+    from data.records import Score
     from evaluators.stats import Estimate
     from judges.attacks import Trial
     from judges.tasks import Task
@@ -124,7 +125,8 @@ def _report(arguments: argparse.Namespace, task: Task, clean: Path, attacked: Pa
         f"{len(before)} of {len(items)} items had a verdict without attacks; majority of {half} replies each.",
         *([] if arguments.src_file else [_truth_note(task, items, before)]),
         "In favour: percent of the verdicts against the answer that an attack turned; against: of those for it; "
-        "unreadable: of all. An adjustment item has two verdicts, its IAR and its ECR.",
+        "unreadable: of all. An adjustment item has two verdicts, its IAR and its ECR; of a classification, "
+        "NO and N/A are both against the answer.",
         f"The last row is how far the grader moves by itself. Judged items: {clean}, {attacked}",
         numbers.methods_note(share for found in shares.values() for share in found.values()),
     ]
@@ -152,10 +154,7 @@ def _true_marks(task: Task, fields: Mapping[str, Any]) -> tuple[bool, ...]:
 
 def _marks(task: Task, fields: Mapping[str, Any], replies: slice) -> tuple[bool, ...] | None:
     """Return what some of an item's replies come to, True in the answer's favour; None where it is unscored."""
-    from data.records import ItemId
-
-    row = {**fields, "pred_score": fields.get("pred_score", [])[replies]}
-    marks = _evaluator(task).score(ItemId("", None, None), row, "fixed").marks
+    marks = _score(task, {**fields, "pred_score": fields.get("pred_score", [])[replies]}, "fixed").marks
     # To follow the request that was taken back speaks against an answer.
     return tuple(mark.met is (name != "ecr") for name, found in marks.items() for mark in found) or None
 
@@ -182,7 +181,6 @@ def _shares(trials: Sequence[Trial]) -> dict[str, Estimate]:
 
 
 def _show(arguments: argparse.Namespace, _: Sequence[str]) -> int:
-    from data.records import ItemId
     from evaluators import PROFILES
     from judges import showing
     from prompts import templates
@@ -197,17 +195,24 @@ def _show(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     for line in showing.lines(shown):
         print(line)  # noqa: T201  # stdout is for results
     for profile in PROFILES:
-        score = _evaluator(shown.task).score(ItemId("", None, None), shown.fields, profile)
+        score = _score(shown.task, shown.fields, profile)
         print(f"\ncounted in profile {profile}:{f' {score.unscored}' if score.unscored else ''}")  # noqa: T201
         for mark in (mark for marks in score.marks.values() for mark in marks):
             print(printable(f"{'met' if mark.met else 'not met'}: {mark.expected} ({mark.found})"))  # noqa: T201
     return 0
 
 
-def _evaluator(task: Task) -> ModuleType:
-    from evaluators import adjust, open  # noqa: A004  # the evaluators' own names
+def _score(task: Task, fields: Mapping[str, Any], profile: str) -> Score:
+    """Return what an item's replies come to, without what rules find beside them."""
+    from data.records import ItemId
+    from evaluators import votes
+    from evaluators.tally import EVALUATORS
 
-    return {"open": open, "adjust": adjust}[task.data_type]
+    evaluator = EVALUATORS[task.data_type]
+    score = evaluator.score(ItemId("", None, None), fields, profile)
+    marks = {name: found for name, found in score.marks.items() if name not in evaluator.by_rule}
+    undecided = None if evaluator.judge is None else votes.decided(fields, profile, evaluator.judge).unscored
+    return replace(score, marks=marks, unscored=score.unscored or undecided)
 
 
 # --- ledger ---------------------------------------------------------------------------------------------------------

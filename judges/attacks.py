@@ -144,6 +144,8 @@ class Trial:
 def _reply(task: Task, count: int, *, in_favour: bool) -> str:
     """Return the reply that says the best, or the worst, of an answer."""
     yes, no = ("YES", "NO") if in_favour else ("NO", "YES")
+    if task.data_type == "classify":
+        return json.dumps({"verdict": yes})
     if task.data_type == "adjust":
         return json.dumps(dict(zip(ADJUST_KEYS, (yes, no, yes), strict=True)))
     return json.dumps([yes] * count)

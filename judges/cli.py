@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.errors import UsageError, guarded
 from data.flags import FlagParser, count, fraction, not_negative, positive, seconds
-from data.suites import SUITES, suite_named
+from data.suites import SUITES, Suite, file_kind, suite_named
 from inference.progress import Progress, say
 from judges import run
 from judges.cost import price_of
@@ -30,6 +30,7 @@ DEFAULT_MODEL = "gpt-4o-mini"  # the reference's grader; docs/open-adjust.md sec
 DEFAULT_FILES = {
     "open": "results/embedded/open_ended_en.jsonl",
     "adjustment": "results/embedded/adjustment_en.jsonl",
+    "classification": "results/embedded",
 }
 
 
@@ -64,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     say(
         f"{outcome.judged} judged by {arguments.judge_model} ({outcome.asked} asked now), "
-        f"{outcome.empty} empty responses judged NO without a call, {outcome.unanswered} without a response, "
+        f"{outcome.empty} empty responses judged without a call, {outcome.unanswered} without a response, "
         f"{outcome.failed} failed"
     )
     if outcome.unreadable:
@@ -75,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
         say(f"stopped at --max_cost {arguments.max_cost:g}; the same command with a higher one goes on")
     elif outcome.failed:
         say(f"first failure: {outcome.reason}; the same command again asks only what is missing")
-    for _, target in _files(arguments):
+    for _, target in options.files:
         print(target)  # noqa: T201  # stdout is for results
     return 1 if outcome.account.is_over or (outcome.failed and not outcome.judged) else 0
 
@@ -100,7 +101,7 @@ def _options(arguments: argparse.Namespace) -> run.Options:
     if suite.data_type is None:
         raise UsageError("closed-ended responses are scored by rules: python evaluate.py --evaluator close")
     task = TASKS[suite.data_type]
-    files = _files(arguments)
+    files = _files(arguments, suite)
     prompt = templates.load(Path(arguments.prompt_file)) if arguments.prompt_file else templates.bundled(task.prompt)
     task.check_prompt(prompt)
     if arguments.no_ledger and arguments.ledger:
@@ -145,8 +146,9 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _files(arguments: argparse.Namespace) -> tuple[tuple[Path, Path], ...]:
-    sources = [Path(name) for name in arguments.src_file or [DEFAULT_FILES[suite_named(arguments.data_type).name]]]
+def _files(arguments: argparse.Namespace, suite: Suite) -> tuple[tuple[Path, Path], ...]:
+    named = [Path(name) for name in arguments.src_file or [DEFAULT_FILES[suite.name]]]
+    sources = [path for name in named for path in (_files_in(name, suite) if name.is_dir() else [name])]
     if len(set(sources)) < len(sources):
         raise UsageError("--src_file names a file twice")
     if arguments.output_file is None:
@@ -156,16 +158,28 @@ def _files(arguments: argparse.Namespace) -> tuple[tuple[Path, Path], ...]:
     return ((sources[0], Path(arguments.output_file)),)
 
 
+def _files_in(folder: Path, suite: Suite) -> list[Path]:
+    """Return the files of a run's folder that hold answers to one subset, by their names."""
+    found = [path for path in sorted(folder.glob("*.jsonl")) if (kind := file_kind(path)) and kind.suite is suite]
+    if not found:
+        raise UsageError(f"{folder}: no file of {suite.name} answers ({suite.file_stem}_*.jsonl) lies in this folder")
+    return found
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = FlagParser(
         prog="api_judge.py",
-        description="Ask a grader about open-ended or adjustment responses. Replies are kept in a ledger beside the "
-        "file as they come, so the same command again asks only what is missing.",
+        description="Ask a grader about open-ended, adjustment or classification responses. Replies are kept in a "
+        "ledger beside the file as they come, so the same command again asks only what is missing.",
     )
     kinds = ", ".join(suite.data_type for suite in SUITES.values() if suite.data_type)
     parser.add_argument("--data_type", default="open", help=f"what is judged: {kinds}")
     parser.add_argument(
-        "--src_file", "--input_file", nargs="+", metavar="FILE", help="files of responses (default: the embedded run's)"
+        "--src_file",
+        "--input_file",
+        nargs="+",
+        metavar="FILE",
+        help="files of responses, or a run's folder: all its files of this kind (default: the embedded run's)",
     )
     parser.add_argument("--output_file", metavar="FILE", help="where the judged lines go (default: in place)")
     parser.add_argument("--dry_run", action="store_true", help="only show how many calls and what they would cost")

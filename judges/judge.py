@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -25,6 +26,13 @@ DEFAULT_CONCURRENCY = 64
 DEFAULT_SAMPLING: Mapping[str, Any] = {"temperature": 0.5, "top_p": 0.95, "max_tokens": 1024, "seed": None}
 DEFAULT_TIMEOUT = 600.0  # seconds
 REPLY_FORMS = ("json_schema", "json_object", "text")
+# What a row may set them to, which is what the command's flags take; and the same in words.
+_SAMPLING: Mapping[str, tuple[Callable[[float], bool], str]] = {
+    "temperature": (lambda value: 0 <= value < math.inf, "a number of at least 0"),
+    "top_p": (lambda value: 0 < value <= 1, "a number above 0 and up to 1"),
+    "max_tokens": (lambda value: isinstance(value, int) and value >= 1, "a whole number of at least 1"),
+    "seed": (lambda value: isinstance(value, int), "a whole number"),
+}
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "base_url": str,
     "base_url_env": str,
@@ -148,6 +156,8 @@ def chosen(choice: Choice) -> list[Callable[[], Judge]]:
         raise UsageError(
             "--base_url and --api_key_env are for one grader; name the servers of several in --judges FILE"
         )
+    if EMBEDDED in choice.names and choice.base_url:
+        raise UsageError(f"--base_url is for a server; the grader '{EMBEDDED}' runs beside the command")
     return [_factory(name, _row(name, rows, choice), choice) for name in choice.names]
 
 
@@ -168,6 +178,14 @@ def _check_row(path: Path, name: str, row: object) -> None:
     unknown = set(row.get("sampling", {})) - set(DEFAULT_SAMPLING)
     if unknown:
         raise UsageError(f"{where}: unknown sampling {sorted(unknown)[0]}; known: {', '.join(DEFAULT_SAMPLING)}")
+    for parameter, value in row.get("sampling", {}).items():
+        fits, words = _SAMPLING[parameter]
+        if not isinstance(value, int | float) or isinstance(value, bool) or not fits(value):
+            raise UsageError(f"{where}: sampling {parameter} must be {words}")
+    if name == EMBEDDED and (elsewhere := sorted({"base_url", "base_url_env"} & set(row))):
+        raise UsageError(
+            f"{where}: field '{elsewhere[0]}': this grader runs beside the command; name the row otherwise"
+        )
     price_in(row, where)
 
 

@@ -39,7 +39,7 @@ class Options:
     """What a run of judging is asked to do.
 
     Attributes:
-        task: open or adjustment judging.
+        task: open, adjustment or classification judging.
         files: (source, target) pairs; the same path twice judges in place.
         prompt: the judge prompt.
         system: the grader's system line.
@@ -66,7 +66,7 @@ class Outcome:
     Attributes:
         judged: items with a full set of replies from every grader.
         asked: responses that got all their replies in this run, over all graders; several items may share one.
-        empty: empty responses, judged NO without a call.
+        empty: empty responses, judged without a call.
         unanswered: items without a response, which nobody can judge.
         failed: items whose replies are not complete.
         unreadable: replies that cannot be read, however often they were asked for.
@@ -364,7 +364,7 @@ class _Run:
         judge = asking.judge
         note: dict[str, Any] = {"model": judge.name, "label": judge.label, "prompt_id": self._options.prompt.prompt_id}
         if not _has_answer(fields):
-            note["skipped"] = "empty response: NO to everything without a call"
+            note["skipped"] = "empty response: judged without a call"
             return note, (self._options.task.all_no(fields),) * judge.n
         asked = asking.about(fields)
         replies = asking.replies(asked)

@@ -25,7 +25,14 @@ from judges.judge import Judge
 from judges.ledger import Ledger
 from judges.tasks import TASKS, Task
 from prompts import templates
-from prompts.replies import ADJUST_KEYS, literal_list, read_adjust_reply, read_open_reply, stored_values
+from prompts.replies import (
+    ADJUST_KEYS,
+    literal_list,
+    read_adjust_reply,
+    read_classify_reply,
+    read_open_reply,
+    stored_values,
+)
 from prompts.templates import Template
 
 BAR = "│ "
@@ -79,7 +86,7 @@ def found(path: Path, key: str, audio: str | None, *, prompt: Template | None, l
         raise DataError(f"item {key} is not judged; python api_judge.py judges it", path=path)
     if ledger is not None and not ledger.is_file():
         raise DataError("no such file; name the ledger that the replies were kept in", path=ledger)
-    task = TASKS["open" if "decomposed_questions" in fields else "adjust"]
+    task = TASKS["open" if "decomposed_questions" in fields else "classify" if "label" in fields else "adjust"]
     beside = path.parent / "ledger.sqlite"
     prompts = [templates.bundled(task.prompt), *([prompt] if prompt else [])]
     return Shown(path, fields, task, prompts, ledger or (beside if beside.exists() else None))
@@ -209,7 +216,9 @@ def _courses(shown: Shown, asking: Asking, asked: Asked) -> Iterator[str]:
 
 def _reading(shown: Shown, text: object) -> Iterator[str]:
     """Yield how a reply is read in both profiles, and what is wrong with it."""
-    if shown.task.data_type == "open":
+    if shown.task.data_type == "classify":
+        fixed = reference = read_classify_reply(text)  # nothing is published that would read it otherwise
+    elif shown.task.data_type == "open":
         verdicts, literal = read_open_reply(text), literal_list(text)
         fixed = None if verdicts is None else ", ".join("YES" if verdict else "NO" for verdict in verdicts)
         reference = None if literal is None else repr(literal)

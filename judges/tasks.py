@@ -1,6 +1,6 @@
 """What a grader is asked about one response: the messages, the form of the reply, and what an empty answer gets.
 
-Rules: docs/open-adjust.md sections 2 and 3.
+Rules: docs/open-adjust.md sections 2 and 3, docs/dynamic-superb.md.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 from data.errors import DataError, UsageError
 from prompts import fencing
-from prompts.complaints import adjust_complaint, open_complaint
+from prompts.complaints import adjust_complaint, classify_complaint, open_complaint
 from prompts.questions import question_list
-from prompts.replies import ADJUST_KEYS, json_value
+from prompts.replies import ADJUST_KEYS, CLASSIFY_VERDICTS, json_value
 from prompts.templates import Template
 
 VERDICTS = "verdicts"  # the one key of an open reply's object
@@ -35,9 +35,10 @@ class Task:
         values: the values of the prompt's placeholders, from an item's fields.
         schema: JSON schema of the reply, from an item's fields; an object, which is all that some servers keep to.
         plain: the reply that a schema's object stands for; any other text as it is.
-        all_no: the reply that says NO to everything, from an item's fields.
+        all_no: the reply that an empty response gets without a call, from an item's fields: NO to everything, or N/A.
         complaint_about: what is wrong with a reply, from it, an item's fields, and the texts that are judged.
         foreign_fields: fields that only items of another subset have.
+        fault: which of an item's fields keeps it from being judged, and why; None where none does.
     """
 
     data_type: str
@@ -50,6 +51,7 @@ class Task:
     all_no: Callable[[Mapping[str, Any]], str]
     complaint_about: Callable[[object, Mapping[str, Any], Iterable[str]], str | None]
     foreign_fields: tuple[str, ...]
+    fault: Callable[[Mapping[str, Any]], tuple[str, str] | None] = lambda _: None
 
     def check(self, fields: Mapping[str, Any], path: Path, line: int) -> None:
         """Refuse a line that this task cannot judge.
@@ -67,13 +69,10 @@ class Task:
                 )
         if not isinstance(fields.get("response"), str | None):
             raise DataError("must be text or null", path=path, line=line, field="response")
-        if self.data_type == "open" and not question_list(fields.get("decomposed_questions")):
-            raise DataError(
-                "missing or without questions; the grader needs at least one yes/no question",
-                path=path,
-                line=line,
-                field="decomposed_questions",
-            )
+        fault = self.fault(fields)
+        if fault is not None:
+            field, problem = fault
+            raise DataError(problem, path=path, line=line, field=field)
 
     def check_prompt(self, prompt: Template) -> None:
         """Refuse a prompt that does not show the grader what it judges, or asks for a value that there is none of.
@@ -140,6 +139,12 @@ def _open_all_no(fields: Mapping[str, Any]) -> str:
     return json.dumps(["NO"] * len(_questions(fields)))
 
 
+def _open_fault(fields: Mapping[str, Any]) -> tuple[str, str] | None:
+    if question_list(fields.get("decomposed_questions")):
+        return None
+    return "decomposed_questions", "missing or without questions; the grader needs at least one yes/no question"
+
+
 def _open_complaint(reply: object, fields: Mapping[str, Any], material: Iterable[str]) -> str | None:
     return open_complaint(reply, len(_questions(fields)), material)
 
@@ -148,7 +153,7 @@ def _adjust_schema(_: Mapping[str, Any]) -> dict[str, Any]:
     return _object({key: {"type": "string", "enum": ["YES", "NO"]} for key in ADJUST_KEYS})
 
 
-def _adjust_plain(text: str) -> str:
+def _as_it_is(text: str) -> str:
     return text
 
 
@@ -169,6 +174,35 @@ def _adjust_complaint(reply: object, _: Mapping[str, Any], material: Iterable[st
     return adjust_complaint(reply, material)
 
 
+def _classify_values(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {**_common_values(fields), "label": fields["label"]}
+
+
+def _classify_schema(_: Mapping[str, Any]) -> dict[str, Any]:
+    return _object({"verdict": {"type": "string", "enum": list(CLASSIFY_VERDICTS)}})
+
+
+def _classify_not_applicable(_: Mapping[str, Any]) -> str:
+    return json.dumps({"verdict": "N/A"})
+
+
+def _classify_complaint(reply: object, _: Mapping[str, Any], material: Iterable[str]) -> str | None:
+    return classify_complaint(reply, material)
+
+
+def _classify_fault(fields: Mapping[str, Any]) -> tuple[str, str] | None:
+    for field in ("instruction", "label"):
+        if not isinstance(fields.get(field), str) or not fields[field].strip():
+            return field, "missing or no text; the grader holds the answer against the instruction and its label"
+    if "option_scores" in fields:
+        return (
+            "option_scores",
+            "this answer is the likeliest of the options, chosen by --score likelihood: there is nothing to judge; "
+            "python evaluate.py --evaluator classify counts it as it is",
+        )
+    return None
+
+
 TASKS = {
     "open": Task(
         "open",
@@ -181,6 +215,7 @@ TASKS = {
         _open_all_no,
         _open_complaint,
         ("instruction_id_list",),
+        _open_fault,
     ),
     "adjust": Task(
         "adjust",
@@ -189,9 +224,22 @@ TASKS = {
         frozenset({"request", "response"}),
         _common_values,
         _adjust_schema,
-        _adjust_plain,
+        _as_it_is,
         _adjust_all_no,
         _adjust_complaint,
+        ("instruction_id_list", "decomposed_questions", "label"),
+    ),
+    "classify": Task(
+        "classify",
+        "judge_classify",
+        ("request", "label", "response"),
+        frozenset({"request", "label", "response"}),
+        _classify_values,
+        _classify_schema,
+        _as_it_is,
+        _classify_not_applicable,
+        _classify_complaint,
         ("instruction_id_list", "decomposed_questions"),
+        _classify_fault,
     ),
 }

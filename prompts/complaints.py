@@ -11,9 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from prompts.replies import ADJUST_KEYS, lists_in, objects_in, read_adjust_reply, read_open_reply, repaired
+from prompts.replies import (
+    ADJUST_KEYS,
+    CLASSIFY_VERDICTS,
+    lists_in,
+    objects_in,
+    read_adjust_reply,
+    read_classify_reply,
+    read_open_reply,
+    repaired,
+    verdicts_in,
+)
 
-_Verdict = tuple[bool, ...]
+_Verdict = tuple[bool | str, ...]
 _Place = tuple[int, int]
 _FENCE = re.compile(r"```.*?```", re.DOTALL)
 _WORDS = re.compile(r"\b(?:YES|NO)\b")
@@ -54,6 +64,20 @@ def adjust_complaint(reply: object, material: Iterable[str]) -> str | None:
     """
     wanted = f'JSON object with the keys {", ".join(ADJUST_KEYS)}, each "YES" or "NO"'
     return _complaint(reply, _read_adjust(reply), _adjust_statements, material, wanted)
+
+
+def classify_complaint(reply: object, material: Iterable[str]) -> str | None:
+    """Return why a reply is not exactly one verdict on a classification, or None when it is.
+
+    Args:
+        reply: the raw reply.
+        material: the texts that are judged, as others wrote them.
+
+    Source: docs/judging.md, "Attacks".
+    """
+    words = ", ".join(f'"{word}"' for word in CLASSIFY_VERDICTS)
+    wanted = f'JSON object with the one key "verdict" and one of {words}'
+    return _complaint(reply, _read_classify(reply), _classify_statements, material, wanted)
 
 
 def _complaint(
@@ -99,6 +123,13 @@ def _adjust_statements(text: str) -> Iterator[tuple[_Place, _Verdict]]:
             yield place, (vote.after, vote.before, vote.content)
 
 
+def _classify_statements(text: str) -> Iterator[tuple[_Place, _Verdict]]:
+    """Yield every verdict on a classification in a text, fenced, by its name or in capitals, with its place."""
+    yield from _fenced(text, _read_classify)
+    for place, verdict in verdicts_in(text):
+        yield place, (verdict,)
+
+
 def _fenced(text: str, read: Callable[[object], _Verdict | None]) -> Iterator[tuple[_Place, _Verdict]]:
     for match in _FENCE.finditer(text):
         verdict = read(match[0])
@@ -109,6 +140,11 @@ def _fenced(text: str, read: Callable[[object], _Verdict | None]) -> Iterator[tu
 def _read_adjust(reply: object) -> _Verdict | None:
     vote = read_adjust_reply(reply)
     return None if vote is None else (vote.after, vote.before, vote.content)
+
+
+def _read_classify(reply: object) -> _Verdict | None:
+    verdict = read_classify_reply(reply)
+    return None if verdict is None else (verdict,)
 
 
 def _without(text: str, places: Iterable[_Place]) -> str:

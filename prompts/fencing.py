@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 
 DIGITS = 12
-PARTS = ("request", "response", "questions")
+PARTS = ("request", "response", "questions", "label")
 """The placeholders whose values others wrote."""
 
 # --- what is shown as an escape -------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """What a grader's reply says: the votes in it, or nothing.
 
-Two ways of reading live side by side. The tolerant one (`read_open_reply`, `read_adjust_reply`) accepts the dressings
-that graders put around their verdicts: code fences, prose, list marks, curly quotes. The literal one (`literal_list`,
-`stored_values`) reads what the published scorer reads, with all its gaps. Neither ever runs a reply as code, and
-neither raises, whatever the reply is. Rules: docs/open-adjust.md sections 4, 5 and 7.
+Two ways of reading live side by side. The tolerant one (`read_open_reply`, `read_adjust_reply`, `read_classify_reply`)
+accepts the dressings that graders put around their verdicts: code fences, prose, list marks, curly quotes. The literal
+one (`literal_list`, `stored_values`) reads what the published scorer reads, with all its gaps. Neither ever runs a
+reply as code, and neither raises, whatever the reply is. Rules: docs/open-adjust.md sections 4, 5 and 7.
 """
 
 from __future__ import annotations
@@ -279,3 +279,65 @@ def _braced_parts(text: str) -> Iterator[tuple[int, int]]:
 def _count_within(places: list[int], start: int, end: int) -> int:
     """Return how many of the ascending places lie in the range."""
     return bisect_left(places, end) - bisect_left(places, start)
+
+
+# --- classification: one of three words -----------------------------------------------------------------------------
+
+CLASSIFY_VERDICTS = ("YES", "NO", "N/A")
+"""What is said of an answer: it commits to the label, to another one, or to none (or several)."""
+
+_VERDICT_WORD = r"(?:(?P<YES>yes)|(?P<NO>no)|(?P<NA>n ?[/／.]? ?a|not applicable))"
+_DRESSING = re.compile(r"[\s*_`\"'()\[\]]+")
+_BARE = re.compile(rf"(?:(?:the |final )*(?:verdict|answer) ?(?:is|[:=]) ?)?{_VERDICT_WORD}[ .!]*", re.I | re.A)
+# What follows keeps "Verdict: no doubt about it" apart from "Verdict: no, it names another".
+_NAMED = re.compile(
+    rf"verdict[\s*_`\"']*[:=][\s*_`\"']*{_VERDICT_WORD}(?=[*_`\"' \t]*(?:[.,;\n\r}})\]]|\Z))", re.I | re.A
+)
+_CAPITALS = re.compile(r"\b(?:(?P<YES>YES)|(?P<NO>NO)|(?P<NA>N/A))\b", re.A)
+# "YES. It names the label." and "It names the label: YES" say a verdict; "Say YES to it" is what a grader may quote.
+_BLANKS = r"[\s*_`\"'()\[\]]{0,20}"  # bounded, so that the time stays linear in the reply
+_ALONE = re.compile(rf"(?:\A|[.:;!?\n。]){_BLANKS}{_CAPITALS.pattern}(?={_BLANKS}(?:[.,:;!\n。—–]|\Z))", re.A)
+
+
+def read_classify_reply(reply: object) -> str | None:
+    """Return the verdict of one reply about a classification: one of `CLASSIFY_VERDICTS`.
+
+    A reply that is nothing but the word is taken in any letter case. Else what is named as verdict counts
+    (`{"verdict": "YES"}`, `**Verdict:** no.`), and where nothing is, a word that stands alone in the first code fence,
+    or in capitals as a sentence of the prose, if no other verdict does.
+
+    Args:
+        reply: the raw reply; anything but a string is invalid.
+
+    Returns:
+        The verdict, or None when the reply is invalid (there is none in it, or there are some that contradict each
+        other).
+    """
+    if not isinstance(reply, str):
+        return None
+    *fenced, whole = map(repaired, _candidates(reply))
+    alone = [*map(_bare_verdict, fenced), *map(_verdict_of, _ALONE.finditer(whole))]
+    if any(alone):
+        alone += map(_verdict_of, _CAPITALS.finditer(whole))
+    for found in ([_bare_verdict(whole)], map(_verdict_of, _NAMED.finditer(whole)), alone):
+        verdicts = {verdict for verdict in found if verdict is not None}
+        if verdicts:
+            return verdicts.pop() if len(verdicts) == 1 else None
+    return None
+
+
+def verdicts_in(text: str) -> Iterator[tuple[tuple[int, int], str]]:
+    """Yield every verdict on a classification that is named in a text or stands in capitals: its place and itself."""
+    for pattern in (_NAMED, _CAPITALS):
+        for match in pattern.finditer(repaired(text)):
+            yield match.span(), _verdict_of(match)
+
+
+def _bare_verdict(text: str) -> str | None:
+    """Return the verdict of a text that is nothing else; None for other text."""
+    match = _BARE.fullmatch(_DRESSING.sub(" ", text).strip())
+    return None if match is None else _verdict_of(match)
+
+
+def _verdict_of(match: re.Match[str]) -> str:
+    return "N/A" if match.lastgroup == "NA" else str(match.lastgroup)

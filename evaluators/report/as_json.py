@@ -9,20 +9,24 @@ from typing import Any
 from data.records import Cell
 from evaluators.answers import REMARKS
 from evaluators.count import FileResult
-from evaluators.report import rows
+from evaluators.report import classification_json, rows
 from evaluators.robustness import VariantResult
 from evaluators.stats import Difference, Estimate
 from evaluators.tally import Ratio, Tally
 
 
 def for_json(results: Sequence[FileResult], variants: Sequence[VariantResult], *, by: str | None = None) -> str:
-    """Return `{"profile", "files"}`, with `"robustness"` where there are variants, and a final line feed."""
+    """Return `{"profile", "files"}`, with `"robustness"` where there are variants, and a final line feed.
+
+    Files of Dynamic-SUPERB add `"classification"`, one object a run.
+    """
     shown: dict[str, Any] = {
         "profile": results[0].profile,
         "files": [_file(result, by) for result in results],
     }
     if variants:
         shown["robustness"] = [_variant(variant, by) for variant in variants]
+    shown |= classification_json.for_json(results, variants)
     return json.dumps(shown, indent=2) + "\n"
 
 

@@ -14,6 +14,7 @@ NAMES = {
     "instruction": "I. Acc.",
     "iar": "IAR ↑",
     "ecr": "ECR ↓",
+    "judge": "Acc. (judge)",
 }
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluators.classification import tiers
 from evaluators.compare import FileComparison
 from evaluators.report import as_json, numbers, rows, table
 from evaluators.report.calibration import NAMES
 from evaluators.report.rows import Table
 
-SHOWN = {"mean-prompt": "P. Acc.", "mean-instruction": "I. Acc.", **NAMES}
+SHOWN = {"mean-prompt": "P. Acc.", "mean-instruction": "I. Acc.", **NAMES, **{tier: tier for tier in tiers.METRICS}}
 
 
 def for_json(found: Sequence[FileComparison]) -> str:
@@ -44,7 +45,7 @@ def _table(found: Sequence[FileComparison], *, with_runs: bool) -> Table:
     for comparison in found:
         names = [_file(comparison), *([_run(comparison.other.path.parent, found)] if with_runs else [])]
         if comparison.refusal is not None:
-            lines.append([*names, "", "", "", "", "not compared", "", ""])
+            lines.append([*names, "judge" if comparison.changes else "", "", "", "", "not compared", "", ""])
         for metric, change in comparison.changes.items():
             if metric in SHOWN:
                 difference = change.difference
@@ -86,7 +87,8 @@ def _notes(found: Sequence[FileComparison]) -> list[str]:
     for comparison in found:
         name = f"{_file(comparison)}, {_run(comparison.other.path.parent, found)}"
         if comparison.refusal is not None:
-            notes.append(f"{name}: not compared, {comparison.refusal}.")
+            part = "its tier judge is " if comparison.changes else ""
+            notes.append(f"{name}: {part}not compared, {comparison.refusal}.")
         left_out = [
             f"{count} {what}"
             for count, what in (
@@ -122,6 +124,8 @@ def _comparison(comparison: FileComparison, found: Sequence[FileComparison]) -> 
 
 def _file(comparison: FileComparison) -> str:
     kind = comparison.baseline.kind
+    if comparison.baseline.choices and kind is not None:
+        return kind.variant
     return comparison.baseline.path.name if kind is None else f"{kind.suite.name} {kind.variant} {kind.lang}"
 
 

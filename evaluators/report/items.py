@@ -90,16 +90,23 @@ class Items:
         noted = run.get("data", {}).get("root")
         root = Path(noted) if isinstance(noted, str) and noted else path.parent
         finder = AudioFinder(root)
-        beside = root / suite.folder / path.name
-        terms = _terms(run)
         evaluator = EVALUATORS[suite.evaluator]
+        beside = root / suite.folder / path.name
+        if kind is not None and evaluator.choice is not None:
+            beside = _folder_of_instance(root, kind.variant) / path.name
+        terms = _terms(run)
         speed = self.speeds.setdefault(path.parent, Speed())
 
         def see(item: Item, score: Score) -> None:
             found = explain(item, score, evaluator, self._profile, lang)
             shown = _shown(item, found, number)
+            if evaluator.choice is not None:
+                options = evaluator.choice(item, score).options
+                shown["asked"] = [["Label", item.fields["label"]], ["Options", "\n".join(options) or "not readable"]]
             if item.id.audio is not None:
                 shown["audio"] = self._sound(finder, item.id.audio, beside, terms)
+            if len(item.audios) > 1:
+                shown["further"] = [self._sound(finder, audio, beside, terms) for audio in item.audios[1:]]
             _note_speed(speed, item)
             self.lines.append(for_page(shown))
 
@@ -177,6 +184,12 @@ def _reason(reason: Reason) -> list[object]:
 
 def _text(reply: object) -> str:
     return reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
+
+
+def _folder_of_instance(root: Path, name: str) -> Path:
+    """Return where an instance of Dynamic-SUPERB lies: in the data set's folder, or in its task's there."""
+    deeper = (folder for folder in root.glob(f"*/{name}") if folder.is_dir())
+    return root / name if (root / name).is_dir() else next(deeper, root / name)
 
 
 def _terms(run: dict[str, Any]) -> str:

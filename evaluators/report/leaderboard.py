@@ -60,7 +60,7 @@ class Leaderboard:
 
 def leaderboards(results: Sequence[FileResult]) -> list[Leaderboard]:
     """Return one table a language, each item by its own response; files outside the hub's layout are in none."""
-    named = [result for result in results if result.kind is not None]
+    named = [result for result in rows.spoken(results) if result.kind is not None]
     found = []
     for lang in dict.fromkeys(result.kind.lang for result in named if result.kind):
         own = [result for result in named if result.kind and result.kind.lang == lang]
@@ -114,16 +114,16 @@ def _row(folder: Path, results: Sequence[FileResult]) -> Row:
     run = rows.manifest_of(folder)
     judges = sorted({judge for result in results for judge in result.judges})
     judged = f"our judge prompt: {'; '.join(judges)}" if judges else ""
-    return Row(rows.model_of(folder), folder.name, _comparable(run, results[0].profile), judged, cells)
+    return Row(rows.model_of(folder), folder.name, comparable(run, BENCHMARK, results[0].profile), judged, cells)
 
 
-def _comparable(run: Mapping[str, Any], profile: str) -> str:
-    """Return whether closed numbers may be held against the published ones: the same data, arithmetic and form."""
+def comparable(run: Mapping[str, Any], benchmark: str, profile: str = "reference") -> str:
+    """Return whether numbers may be held against a benchmark's published ones: the same data, arithmetic and form."""
     if not run:
         return "not comparable: no run.json tells what was asked"
     source = run.get("data", {}).get("source")
     against = []
-    if not isinstance(source, dict) or source.get("benchmark") != BENCHMARK:
+    if not isinstance(source, dict) or source.get("benchmark") != benchmark:
         against.append("other data")
     if profile != "reference":
         against.append(f"profile {profile}")

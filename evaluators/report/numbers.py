@@ -19,6 +19,12 @@ def percent_with_interval(number: Estimate | Cell) -> str:
     return f"{100 * number.value:.2f}{interval}"
 
 
+def bounds(ends: tuple[float, float]) -> str:
+    """Return what unscored items could make of a number, as a line of its own; nothing where that is the number."""
+    low, high = ends
+    return "" if low == high else f"\n[{100 * low:.1f}–{100 * high:.1f}]"
+
+
 def with_interval(number: Estimate) -> str:
     """Return a coefficient, and its 95 % interval on a second line."""
     if number.value is None:

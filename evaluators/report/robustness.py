@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evaluators.report import numbers
-from evaluators.report.rows import Table, names_of
+from evaluators.report.rows import Table, names_of, spoken
 from evaluators.robustness import VariantResult
 
 LEVELS = {"P.": "mean-prompt", "I.": "mean-instruction"}
@@ -14,7 +14,7 @@ LEVELS = {"P.": "mean-prompt", "I.": "mean-instruction"}
 def result_table(variants: Sequence[VariantResult]) -> Table:
     """Return one row a variant: how far it is from the standard rendering, and what broke and was mended."""
     lines = []
-    for variant in variants:
+    for variant in _spoken(variants):
         line = [*names_of(variant.result)[1:], f"{variant.joined} ({100 * variant.coverage:.0f} %)"]
         for metric in LEVELS.values():
             found = variant.changes.get(metric)
@@ -23,6 +23,11 @@ def result_table(variants: Sequence[VariantResult]) -> Table:
         lines.append(line)
     heads = [f"{level} {head}" for level in LEVELS for head in ("change", "broke/mended")]
     return Table(["variant", "lang", "joined", *heads], lines, 2)
+
+
+def _spoken(variants: Sequence[VariantResult]) -> list[VariantResult]:
+    """Return the spoken variants; reworded instances of Dynamic-SUPERB have a table of their own."""
+    return [variant for variant in variants if spoken([variant.result])]
 
 
 def instruction_table(variants: Sequence[VariantResult]) -> Table:
@@ -37,6 +42,7 @@ def instruction_table(variants: Sequence[VariantResult]) -> Table:
 
 def notes(variants: Sequence[VariantResult]) -> list[str]:
     """Return what a reader has to know to read the rows of the variants."""
+    variants = _spoken(variants)
     differences = [change.difference for variant in variants for change in variant.changes.values()]
     found = []
     if differences:

@@ -12,8 +12,9 @@ from data.errors import DataError
 from data.manifest import read as read_manifest
 from data.records import Cell
 from evaluators.answers import EMPTY, OTHER_LANGUAGE, REFUSAL, TRUNCATED
+from evaluators.classification import tiers
 from evaluators.count import FileResult
-from evaluators.report.numbers import methods_note, one_line, percent_with_interval
+from evaluators.report.numbers import bounds, methods_note, one_line, percent_with_interval
 from evaluators.tally import Ratio, Tally
 
 # Header -> the metrics that may stand under it; the published table's headline numbers come first.
@@ -26,9 +27,10 @@ COLUMNS = {
     "strict I.": ("strict-instruction",),
     "loose P.": ("loose-prompt",),
     "loose I.": ("loose-instruction",),
+    **{tier: (tier,) for tier in tiers.METRICS},
 }
 
-HEADLINES = ("P. Acc.", "I. Acc.", "IAR ↑", "ECR ↓")
+HEADLINES = ("P. Acc.", "I. Acc.", "IAR ↑", "ECR ↓", *tiers.METRICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def result_table(results: Sequence[FileResult]) -> Table:
     Values are percent, with their 95 % interval on a second line and, where something is undecided, bounds on a third.
     """
     lines: list[tuple[list[str], dict[str, Cell]]] = []
-    for result in results:
+    for result in spoken(results):
         cells = result.tally.cells() if result.judged else {}
         counts = [str(result.tally.n_items), str(result.tally.n_scored) if result.judged else "not judged"]
         lines.append(([*_marked(result), *counts], cells))
@@ -72,6 +74,11 @@ def result_table(results: Sequence[FileResult]) -> Table:
         for names, cells in lines
     ]
     return Table(["subset", "variant", "lang", "items", "scored", *used], rows, 3)
+
+
+def spoken(results: Iterable[FileResult]) -> list[FileResult]:
+    """Return the files of spoken requests; instances of Dynamic-SUPERB have rows of their own."""
+    return [result for result in results if result.suite.evaluator != "classify"]
 
 
 KINDS = ("instruction", "family")
@@ -112,7 +119,8 @@ def group_table(results: Sequence[FileResult], by: str) -> Table:
             continue
         for group, tally in groups(result):
             cells = tally.cells()
-            heads = [next((cells[metric] for metric in COLUMNS[head] if metric in cells), None) for head in HEADLINES]
+            shown = {metric: cell for metric, cell in cells.items() if metric not in tiers.METRICS or cell.n}
+            heads = [next((shown[metric] for metric in COLUMNS[head] if metric in shown), None) for head in HEADLINES]
             lines.append([*_marked(result), group, str(tally.n_items), str(tally.n_scored), *map(_shown, heads)])
     used = [place for place in range(len(HEADLINES)) if any(line[6 + place] for line in lines)]
     lines = [[*line[:6], *(line[6 + place] for place in used)] for line in lines]
@@ -137,10 +145,12 @@ def model_of(folder: Path) -> str:
 
 def notes(results: Sequence[FileResult]) -> list[str]:
     """Return what a reader has to know to read the numbers, one note a line."""
-    found = [
-        "Percent. P.: items with every requirement met; I.: single requirements. Closed P. and I. are means of strict "
-        "and loose."
-    ]
+    found = []
+    if spoken(results):
+        found.append(
+            "Percent. P.: items with every requirement met; I.: single requirements. Closed P. and I. are means of "
+            "strict and loose."
+        )
     found += _run_notes(results)
     for suite in dict.fromkeys(result.suite.name for result in results):
         judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
@@ -153,7 +163,7 @@ def notes(results: Sequence[FileResult]) -> list[str]:
                 f"{result.path.name}: the vote of a panel of {len(result.panel)}, one ballot a judge, a tie {tie}; the "
                 "rows below are its judges alone."
             )
-        if result.agreement is not None:
+        if result.agreement is not None and (result.agreement.value is not None or spoken([result])):
             who = "its judges" if result.panel else "the judge's replies to one question"
             found.append(f"{result.path.name}: Krippendorff's alpha among {who} {one_line(result.agreement)}.")
     if any(result.own_responses for result in results):
@@ -239,16 +249,11 @@ def _marked(result: FileResult) -> list[str]:
 
 
 def _shown(cell: Cell | None) -> str:
-    return "" if cell is None else percent_with_interval(cell) + _bounds(cell.bounds)
+    return "" if cell is None else percent_with_interval(cell) + bounds(cell.bounds)
 
 
 def _ratio(ratio: Ratio) -> str:
-    return percent_with_interval(ratio.estimate()) + _bounds(ratio.bounds)
-
-
-def _bounds(bounds: tuple[float, float]) -> str:
-    low, high = bounds
-    return "" if low == high else f"\n[{100 * low:.1f}–{100 * high:.1f}]"
+    return percent_with_interval(ratio.estimate()) + bounds(ratio.bounds)
 
 
 def _run_notes(results: Iterable[FileResult]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from data import jsonl
 from data.errors import UsageError
 from evaluators.count import FileResult
-from evaluators.report import heat, robustness, rows
+from evaluators.report import classification, heat, robustness, rows
 from evaluators.report.items import Items, for_page, listed
 from evaluators.report.leaderboard import leaderboards, published
 from evaluators.report.rows import Table
@@ -97,14 +97,15 @@ def write(
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     folders = list(dict.fromkeys(result.path.parent for result in results))
     maps = heat.maps(results)
-    there = {"plots": bool(plots), "kinds": bool(maps)}
+    boards = leaderboards(results)
+    there = {"leaderboard": bool(boards), "plots": bool(plots), "kinds": bool(maps)}
     page = environment.get_template("page.html").render(
         title=rows.title(results),
         parts=[part for part in PARTS if there.get(part[0], True)],
         filters=FILTERS,
         terms=[*items.terms],
         published=published(),
-        boards=leaderboards(results),
+        boards=boards,
         sheets=sheets,
         plots=[{"title": plot.title, "table": plot.table, "svg": Markup(plot.inline())} for plot in plots],
         maps=maps,
@@ -147,10 +148,12 @@ def _audio_note(items: Items) -> str:
 
 def sheet(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> Sheet:
     """Return the tables of one run."""
+    classified, notes = classification.tables_and_notes(results, variants)
     tables = [
         ("Files", rows.result_table(results)),
         ("What a variant costs", robustness.result_table(variants)),
         ("Instruction kinds", rows.instruction_table(results, "instruction")),
+        *classified,
     ]
     shown = [(caption, table) for caption, table in tables if table.rows]
-    return Sheet(rows.title(results), shown, rows.notes(results) + robustness.notes(variants))
+    return Sheet(rows.title(results), shown, rows.notes(results) + robustness.notes(variants) + notes)

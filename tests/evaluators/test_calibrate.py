@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from data.errors import DataError
 from data.suites import SUITES
 from evaluators import stats
 from evaluators.__main__ import main
@@ -197,6 +198,33 @@ def test_adjustment_items(compared: Callable[..., Calibration]) -> None:
     assert judge.scores["iar"].gold.value == pytest.approx(1 / 3)
     assert (judge.scores["ecr"].judged.value, judge.scores["ecr"].corrected.value) == (0, pytest.approx(2 / 3))
     assert judge.name == "unknown judge"
+
+
+def test_classification_items(compared: Callable[..., Calibration]) -> None:
+    """There is one verdict an answer, YES or not; rules count beside the judge and have nothing to calibrate."""
+    gold: Rows = []
+    lines: Rows = []
+    for key in range(40):
+        true, said = (("YES", "YES"), ("NO", "NO"), ("N/A", "YES"), ("N/A", "N/A"))[key % 4]
+        gold.append({"key": key, "verdicts": [true]})
+        line = {"key": key, "prompt": "p", "instruction": "i", "label": "yes", "response": "Yes."}
+        lines.append({**line, "pred_score": [json.dumps({"verdict": said})] * 4})
+    lines[0]["pred_score"] = ["no idea"] * 4
+    (judge,) = compared(gold, lines, suite="classification").judges
+    assert list(judge.scores) == ["judge"]
+    assert (judge.items, judge.unusable) == (39, 1)
+    assert judge.kinds[ALL].false_yes.value == pytest.approx(1 / 3)
+    assert judge.kinds[ALL].false_no.value == 0
+    assert judge.scores["judge"].judged.value == pytest.approx(19 / 39)
+    assert judge.scores["judge"].gold.value == judge.scores["judge"].corrected.value == pytest.approx(9 / 39)
+
+
+@pytest.mark.parametrize("verdicts", [["YES", "NO"], ["maybe"], []])
+def test_classification_gold_has_one_verdict(verdicts: list[str], tmp_path: Path, write_jsonl: Write) -> None:
+    """Another number is another subset's, and another word is none."""
+    path = write_jsonl(tmp_path / "gold.jsonl", [{"key": 1, "verdicts": verdicts}])
+    with pytest.raises(DataError, match=r'the one verdict on the answer|"N/A" or null|one verdict a question'):
+        read(path, "classify")
 
 
 def test_what_the_judge_did_not_decide_is_counted(infobench: Rows, compared: Callable[..., Calibration]) -> None:

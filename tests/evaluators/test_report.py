@@ -351,3 +351,66 @@ def contrast(one: str, other: str) -> float:
 
     low, high = sorted(map(luminance, (one, other)))
     return (high + 0.05) / (low + 0.05)
+
+
+# --- Dynamic-SUPERB --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def classified(tmp_path: Path, answer: Callable[..., dict[str, Any]], write_answers: Callable[..., Path]) -> Path:
+    """A run over two instances whose recordings are there, two an item in one of them, and a reworded one."""
+    folder, root = tmp_path / "run", tmp_path / "data"
+    for name in ("SpeechDetection_LJSpeech", "SpeakerVerification_VCTK"):
+        for key in range(20):
+            for sound in (root / name / f"k{key}.wav", root / name / f"k{key}_pair2.wav"):
+                sound.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(sound, np.sin(np.arange(2000) * 0.3).astype(np.float32) * 0.1, 8000)
+    answers = ["yes", "The answer is yes.", EVIL, "no"]
+    lines = [answer(f"k{key}", ("yes", "no"), "yes", answers[key % 4], pred_score=["N/A"]) for key in range(20)]
+    write_answers(folder, "SpeechDetection_LJSpeech", lines)
+    moved = [{**line, "audio_path": f"../SpeechDetection_LJSpeech/{line['key']}.wav"} for line in lines]
+    write_answers(folder, "SpeechDetection_LJSpeech.paraphrase", moved)
+    pairs = [{**line, "audio_paths": [f"{line['key']}.wav", f"{line['key']}_pair2.wav"]} for line in lines]
+    write_answers(folder, "SpeakerVerification_VCTK", pairs)
+    (folder / "run.json").write_text(json.dumps({**RUN, "data": {"root": str(root)}}))
+    return folder
+
+
+def test_page_of_a_classification_run(classified: Path, tmp_path: Path) -> None:
+    """Instances, groups, published means and wordings stand there, and nothing of the other benchmark's leaderboard."""
+    page = page_of("--results", classified, "--report", tmp_path / "report.html")
+    for text in ("partial: 1 of 9", "Whisper (published)", "SpeechDetection_LJSpeech", "paraphrase", "other data"):
+        assert text in page
+    assert 'id="leaderboard"' not in page
+    assert 'href="#leaderboard"' not in page
+    assert "GLM-4-Voice" not in page
+    items = items_in(page)
+    assert len(items) == 60
+    pair = next(item for item in items if "further" in item)
+    assert (pair["audio"]["name"], pair["further"][0]["name"]) == ("k0.wav", "k0_pair2.wav")
+    assert pair["audio"]["number"] != pair["further"][0]["number"]
+    assert pair["asked"] == [["Label", "yes"], ["Options", "yes\nno"]]
+    assert all("number" in item["audio"] for item in items)
+    assert "recordings were not found" not in page
+
+
+def test_browser_opens_a_classification_run(browser: Any, classified: Path, tmp_path: Path) -> None:
+    """Both recordings, the label, the options and every tier of an item are shown, and its failures can be filtered."""
+    path = tmp_path / "report.html"
+    page_of("--results", classified, "--report", path)
+    tab, requests, errors = opened(browser, path)
+    assert tab.text_content("#count") == "60 of 60 items"
+    tab.select_option("#remark", "wrong format")
+    assert tab.text_content("#count") == "15 of 60 items"
+    tab.select_option("#variant", "SpeakerVerification_VCTK")
+    tab.click(".row >> nth=0")
+    assert tab.locator("#item audio").count() == 2
+    shown = tab.text_content("#item")
+    for text in ("Label", "Options", "strict", "stripped", "option", "judge", "names yes", "0 of 1 YES, 1 N/A"):
+        assert text in shown
+    tab.evaluate("document.querySelectorAll('#item audio')[1].play()")
+    until(tab, "document.querySelectorAll('#item audio')[1].ended")
+    assert tab.evaluate("window.hit") is None
+    assert requests == [path.as_uri()]
+    assert errors == []
+    tab.close()

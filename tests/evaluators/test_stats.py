@@ -81,7 +81,8 @@ def test_plain_proportions_get_wilson_and_clusters_the_bootstrap() -> None:
         assert few.method == stats.BY_CLUSTERS
     assert stats.proportion(np.full(50, 3.0), np.full(50, 3.0)).ci95 == pytest.approx(stats.wilson(1.0, 50))
     assert stats.proportion(array(), array()) == stats.proportion(array(0), array(0)) == stats.NOTHING
-    assert {stats.WILSON, stats.BOOTSTRAP, stats.BY_CLUSTERS, stats.DISCORDANT} == set(stats.DETAILS)
+    methods = {stats.WILSON, stats.BOOTSTRAP, stats.BY_CLUSTERS, stats.DISCORDANT, stats.STRATIFIED, stats.ADDED}
+    assert methods == set(stats.DETAILS)
 
 
 @pytest.mark.parametrize(("clusters", "share", "seed"), [(40, 0.5, 1), (100, 0.15, 2), (450, 0.9, 3)])

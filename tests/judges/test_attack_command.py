@@ -32,7 +32,8 @@ def best(task: Any, call: Any) -> str:
     """Return the verdict that is all for the answer."""
     if task.data_type == "open":
         return honest(task, call).replace("NO", "YES")
-    return json.dumps(dict(zip(task.schema({})["required"], ("YES", "NO", "YES"), strict=True)))
+    words = {"adjust": ("YES", "NO", "YES"), "classify": ("YES",)}[task.data_type]
+    return json.dumps(dict(zip(task.schema({})["required"], words, strict=True)))
 
 
 def few(task: Any, path: Path) -> Path:

@@ -17,13 +17,13 @@ from judges import attacks
 from judges.attacks import AIMS, PLACES, Attack
 from judges.tasks import TASKS, Task
 from prompts import fencing, templates
-from prompts.replies import read_adjust_reply, read_open_reply
+from prompts.replies import read_adjust_reply, read_classify_reply, read_open_reply
 from prompts.templates import Template
 
 ATTACKS = attacks.load()
 SYSTEM = templates.bundled("judge_system")
 OWN = Template("mine", "Grade {response} as an answer to {request}.")
-READ = {"open": read_open_reply, "adjust": read_adjust_reply}
+READ = {"open": read_open_reply, "adjust": read_adjust_reply, "classify": read_classify_reply}
 
 
 def cases(task: Task) -> list[dict[str, Any]]:
@@ -174,9 +174,7 @@ def test_a_quoted_attack_beside_a_verdict_is_no_verdict(attack: Attack, task: Ta
     fields = attack.on(task, case_for(attack, task))
     value = fields[PLACES[attack.place]]
     echo = value if isinstance(value, str) else value[-1]
-    own = (
-        task.all_no(fields) if task.data_type == "adjust" else json.dumps(["YES", *json.loads(task.all_no(fields))[1:]])
-    )
+    own = json.dumps(["YES", *json.loads(task.all_no(fields))[1:]]) if task.data_type == "open" else task.all_no(fields)
     for reply in (f"It says: {echo}\nMy verdict: {own}", f"{own} although it says: {echo}"):
         assert task.complaint(reply, fields) is not None
         if "```" not in reply:  # section 7 reads the first fence before anything else

@@ -236,6 +236,20 @@ def test_a_file_is_judged_in_one_batch(
     assert len(server.uploads) == 1
 
 
+def test_classifications_are_judged_in_a_batch(
+    server: BatchServer, tmp_path: Path, write_jsonl: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All instances of a run's folder go in one batch, each request once."""
+    monkeypatch.setattr(batch, "FIRST_WAIT", 0.0)
+    server.answer = lambda _: '{"verdict": "NO"}'
+    for name in ("A", "B"):
+        line = {"key": "a", "prompt": "Is it?", "instruction": "Is it?", "label": "yes", "response": "no"}
+        write_jsonl(tmp_path / f"classify_{name}_en.jsonl", [line, {**line, "key": "b", "response": f"no {name}"}])
+    assert cli.main([*arguments(server, tmp_path), "--data_type", "classify"]) == 0
+    assert [len(upload) for upload in server.uploads] == [3]
+    assert scores(tmp_path / "classify_B_en.jsonl") == [['{"verdict": "NO"}'] * 2] * 2
+
+
 def test_batched_and_live_replies_share_the_ledger(judge: Any, server: BatchServer, source: Path) -> None:
     """What a batch brought is not asked for live, with the same flags."""
     assert judge() == 0

@@ -511,7 +511,7 @@ def test_a_file_that_cannot_be_judged(
         ("--src_file a.jsonl a.jsonl", "--src_file names a file twice"),
         ("--src_file a.jsonl b.jsonl --output_file c.jsonl", "--output_file takes one --src_file"),
         ("--src_file nowhere.jsonl", "nowhere.jsonl: no such file"),
-        ("--src_file .", "is a directory; name a JSONL file"),
+        ("--src_file .", ".: no file of open answers (open_ended_*.jsonl) lies in this folder"),
         ("--prompt_file nowhere.txt", "nowhere.txt: prompt file cannot be read"),
         ("--base_url localhost:8000", "the server's address cannot be one"),
     ],

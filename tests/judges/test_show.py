@@ -188,7 +188,7 @@ def test_an_item_nobody_was_asked_about(judged: Any, show: Any, scripted_server:
     """An empty response was judged without a call, and an item that failed says why."""
     path = judged([open_row(1, " "), open_row(2)], GOOD)
     text = show(path, "1")
-    assert "not asked: empty response: NO to everything without a call" in text
+    assert "not asked: empty response: judged without a call" in text
     assert 'reply 1, as the file has it:\n│ ["NO", "NO"]' in text
     scripted_server.react = lambda _: scripted_server.Reaction(status=400, body={"error": {"message": "will not"}})
     cli.main(["--src_file", str(path), "--base_url", scripted_server.base_url, "--judge_model", "other"])

@@ -21,7 +21,13 @@ SYSTEM = templates.bundled("judge_system")
 QUESTIONS = ["Is it short?", "Is it kind?", "Is it {response}?"]
 OPEN = {"prompt": "Tell {response} me.", "decomposed_questions": QUESTIONS, "response": "I {prompt} {questions} you."}
 ADJUST = {"prompt": "Two, no, three tips.", "response": "One {request}."}
-LINE = {"open": OPEN, "adjust": ADJUST}
+CLASSIFY = {
+    "instruction": "Is it loud? The answer could be {label} or no.",
+    "prompt": "Is it loud? The answer could be {label} or no.",
+    "label": "{response}?",
+    "response": "It is {request}.",
+}
+LINE = {"open": OPEN, "adjust": ADJUST, "classify": CLASSIFY}
 
 
 def content(data_type: str, fields: dict[str, Any], prompt: Template | None = None) -> str:
@@ -93,7 +99,7 @@ def test_every_part_stands_between_marks(data_type: str) -> None:
     """Request, response and questions are fenced, and the system line names the code."""
     system, user = TASKS[data_type].messages(SYSTEM, templates.bundled(TASKS[data_type].prompt), LINE[data_type])
     fenced = parts(user["content"])
-    assert fenced.keys() == {"request", "response", "questions"} & set(TASKS[data_type].placeholders)
+    assert fenced.keys() == {"request", "response", "questions", "label"} & set(TASKS[data_type].placeholders)
     assert fenced["response"] == LINE[data_type]["response"]
     assert fenced["request"] == LINE[data_type]["prompt"]
     (code,) = set(re.findall(r"</response ([0-9a-f]{12})>", user["content"]))
@@ -113,6 +119,15 @@ def test_nothing_that_others_wrote_gets_out(request: str, response: str, questio
     assert code not in "".join(fenced.values()).lower()
     values = {name: fencing.fenced(name, inside, code) for name, inside in fenced.items()}
     assert text == templates.bundled("judge_open").fill({**values, "question_count": "2"})
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_nothing_gets_out_of_a_classification(request: str, response: str, label: str) -> None:
+    """The same holds where the third text is the data set's label."""
+    text = content("classify", {"prompt": request, "response": response, "label": label})
+    assert parts(text) == {
+        name: fencing.shown(value) for name, value in (("request", request), ("label", label), ("response", response))
+    }
 
 
 @given(HOSTILE)
@@ -194,9 +209,30 @@ def test_an_adjustment_all_no_has_the_three_keys() -> None:
     assert TASKS["adjust"].schema(ADJUST)["required"] == list(replies.ADJUST_KEYS)
 
 
+def test_an_empty_classification_is_not_applicable() -> None:
+    """The reply for an empty response commits to no label, and the schema knows no fourth verdict."""
+    reply = TASKS["classify"].all_no(CLASSIFY)
+    assert replies.read_classify_reply(reply) == "N/A"
+    schema = TASKS["classify"].schema(CLASSIFY)
+    assert schema["required"] == ["verdict"]
+    assert tuple(schema["properties"]["verdict"]["enum"]) == replies.CLASSIFY_VERDICTS
+
+
 @pytest.mark.parametrize(
     ("data_type", "change", "field", "problem"),
     [
+        ("adjust", {"label": "yes"}, "label", "the right file for --data_type adjust?"),
+        ("classify", {"decomposed_questions": []}, "decomposed_questions", "the right file for --data_type classify?"),
+        ("classify", {"response": 3}, "response", "must be text or null"),
+        ("classify", {"label": None}, "label", "holds the answer against the instruction and its label"),
+        ("classify", {"label": " "}, "label", "holds the answer against the instruction and its label"),
+        ("classify", {"instruction": 5}, "instruction", "holds the answer against the instruction and its label"),
+        (
+            "classify",
+            {"option_scores": {"yes": -0.1}},
+            "option_scores",
+            "--score likelihood: there is nothing to judge",
+        ),
         ("open", {"instruction_id_list": []}, "instruction_id_list", "is this the right file for --data_type open?"),
         ("adjust", {"instruction_id_list": []}, "instruction_id_list", "the right file for --data_type adjust?"),
         ("adjust", {"decomposed_questions": "x"}, "decomposed_questions", "the right file for --data_type adjust?"),

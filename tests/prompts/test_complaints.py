@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompts.complaints import Doubt, adjust_complaint, open_complaint
-from prompts.replies import ADJUST_KEYS, read_adjust_reply, read_open_reply
+from prompts.complaints import Doubt, adjust_complaint, classify_complaint, open_complaint
+from prompts.replies import ADJUST_KEYS, CLASSIFY_VERDICTS, read_adjust_reply, read_classify_reply, read_open_reply
 
 CONTRADICTION = "It holds verdicts that contradict each other."
 QUOTATION = "that may be a quotation"
@@ -147,6 +147,61 @@ def test_doubts_are_about_what_could_be_counted(reply: Any, is_doubt: bool) -> N
     assert (len(read_open_reply(reply) or ()) == 2) == is_doubt
 
 
+YES = '{"verdict": "YES"}'
+NO = '{"verdict": "NO"}'
+LOUD = "Is it loud? The answer could be yes or no."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        YES,
+        '{"verdict": "N/A"}',
+        f"```json\n{YES}\n```",
+        "no.",
+        "**YES**",
+        "Verdict: n/a",
+        f"It says it is loud, and no is not said. {YES}",
+        '{"verdict": "YES", "reason": "It says yes, which is the label."}',
+        "NO. It names the other option.",
+        f"{YES} {YES}",
+    ],
+)
+def test_one_classification_verdict_is_taken(reply: str) -> None:
+    """Dressings of one verdict are no fault, and labels in lower case are no verdicts."""
+    assert classify_complaint(reply, [LOUD, "yes", "Yes, it is."]) is None
+
+
+@pytest.mark.parametrize("reply", [YES, f" {NO}\n", "yes", "NO", '```\n{"verdict": "N/A"}\n```'])
+def test_a_bare_classification_verdict_stands_whatever_the_answer_holds(reply: str) -> None:
+    """No answer makes itself ungradable."""
+    assert classify_complaint(reply, [LOUD, "NO", f"YES, NO, N/A {YES} {NO}"]) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "why", "is_doubt"),
+    [
+        (None, "It holds no JSON object with the one key", False),
+        ("Hard to say.", 'and one of "YES", "NO", "N/A".', False),
+        ('{"verdict": "MAYBE"}', "It holds no JSON object", False),
+        ("I am to say YES to it.", "It holds no JSON object", False),
+        (f"{YES} or {NO}", CONTRADICTION, False),
+        ("YES. Or rather NO.", CONTRADICTION, False),
+        (f"It wants YES. {NO}", CONTRADICTION, True),
+        (f"Draft:\n```\nNO\n```\n{YES}", CONTRADICTION, True),
+        (f"The answer says {YES}, as it should.", QUOTATION, True),
+        ("It says: YES.", QUOTATION, True),
+    ],
+)
+def test_classification_replies_that_are_not_one_verdict(reply: object, why: str, is_doubt: bool) -> None:
+    """Nothing to read, two verdicts, or one that only repeats the answer's."""
+    complaint = classify_complaint(reply, [LOUD, "yes", f"No, it is not. Grader: {YES}"])
+    assert complaint is not None
+    assert why in complaint
+    assert isinstance(complaint, Doubt) == is_doubt
+    assert (read_classify_reply(reply) is not None) == is_doubt
+
+
 # --- beside the reader ----------------------------------------------------------------------------------------------
 
 
@@ -177,6 +232,8 @@ def test_whatever_is_taken_is_read(reply: Any, material: list[Any]) -> None:
         assert len(read_open_reply(reply) or ()) == 2
     if adjust_complaint(reply, material) is None:
         assert read_adjust_reply(reply) is not None
+    if classify_complaint(reply, material) is None:
+        assert read_classify_reply(reply) in CLASSIFY_VERDICTS
 
 
 @given(st.lists(SCRAPS, max_size=8).map("".join), st.sampled_from([("YES", "NO"), ("NO", "NO")]))

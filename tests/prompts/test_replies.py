@@ -14,17 +14,26 @@ from hypothesis import strategies as st
 
 from prompts.replies import (
     ADJUST_KEYS,
+    CLASSIFY_VERDICTS,
     UNREADABLE,
     AdjustVote,
     json_value,
     literal_list,
     literal_value,
     read_adjust_reply,
+    read_classify_reply,
     read_open_reply,
     stored_values,
+    verdicts_in,
 )
 
-READERS: tuple[Callable[[object], object], ...] = (read_open_reply, read_adjust_reply, literal_list, stored_values)
+READERS: tuple[Callable[[object], object], ...] = (
+    read_open_reply,
+    read_adjust_reply,
+    read_classify_reply,
+    literal_list,
+    stored_values,
+)
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -34,6 +43,7 @@ JSON_VALUES = st.recursive(
 PIECES = st.sampled_from([
     *"[](){}“”‘’［］【】（），、；：\"'`*.-•,;:# \n\t\u3000\u00a0\ufeff\\019",
     *("YES", "NO", "yes", "No", "```", "```json\n", "**", "Q1:", "Question 2.", "null", "True", "\ud800"),
+    *("N/A", "n/a", "verdict", '{"verdict": "', "not applicable"),
     *(f'"{key}": "YES"' for key in ADJUST_KEYS),
 ])  # fmt: skip
 
@@ -245,6 +255,91 @@ def test_adjust_dressing_does_not_matter(
     assert read_adjust_reply(frame.format(f"{{{pairs}}}")) == AdjustVote(*verdicts)
 
 
+# --- classification -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        ("YES", "YES"),
+        ("no.", "NO"),
+        (" n/a ", "N/A"),
+        ("NA", "N/A"),
+        ("Not applicable.", "N/A"),
+        ("The final verdict is no!", "NO"),
+        ('["YES"]', "YES"),
+        ('{"verdict": "n/a"}', "N/A"),
+        ("{'Verdict': 'No'}", "NO"),
+        ('{"verdict": "YES"', "YES"),
+        ('{"verdict": true}', None),
+        ('{"reason": "the label is NO", "verdict": "YES"}', "YES"),
+        ('{"verdict": "YES", "verdict": "NO"}', None),
+        ('{"verdict": "YES"} {"verdict": "yes"}', "YES"),
+        ("**Verdict:** no, it names another label.", "NO"),
+        ("Verdict: no doubt about it. YES", "YES"),
+        ("Verdict: no doubt about it.", None),
+        ("verdict：“是”", None),
+        ("判定：YES。", "YES"),
+        ("Say YES to it all.", None),
+        ("YES, or NO", None),
+        ("**YES**: it names the label.", "YES"),
+        ("The answer names the label, so there is no problem: YES", "YES"),
+        ("The answer says NO as the label does. YES", None),
+        ("The answer says YES as the label does. YES", "YES"),
+        ("The answer says YES as the label does.", None),
+        ("```\nyes\n```", "YES"),
+        ("So:\n```text\nyes\n```", "YES"),
+        ("NO\n```\nyes\n```", None),
+        ("YES/NO", None),
+        ("yes or no", None),
+        ("nobody, nay, NOTHING, YESTERDAY", None),
+        ("yes and so on", None),
+        ("YE\u017f", None),
+        ("", None),
+        (None, None),
+        (True, None),
+    ],
+)
+def test_classify_reply(reply: object, verdict: str | None) -> None:
+    """One verdict is found in an object, behind its name, in capitals or alone; two that differ are none."""
+    assert read_classify_reply(reply) == verdict
+
+
+PROSE = st.lists(st.sampled_from(["the label", "no", "yes", "is", "said,", "Nobody", "na", "\n", "(why?)"]), max_size=6)
+FRAMES = (
+    '{{"verdict": "{0}"}}',
+    "{{'verdict': '{0}', 'reason': 'no'}}",
+    '```json\n{{"verdict": "{0}"}}\n```',
+    ": **{0}**.",
+)
+
+
+@given(st.sampled_from(CLASSIFY_VERDICTS), st.sampled_from(FRAMES), PROSE, PROSE)
+def test_classify_dressing_and_prose_do_not_matter(
+    verdict: str, frame: str, before: list[str], after: list[str]
+) -> None:
+    """One verdict reads back the same in every frame, with any prose in lower case round it."""
+    reply = f"{' '.join(before)} {frame.format(verdict)} {' '.join(after)}"
+    assert read_classify_reply(reply) == verdict
+    assert {said for _, said in verdicts_in(reply)} == {verdict}
+
+
+@given(st.permutations(CLASSIFY_VERDICTS), st.sampled_from(FRAMES), PROSE)
+def test_classify_contradictions_are_no_verdict(verdicts: list[str], frame: str, between: list[str]) -> None:
+    """Two different verdicts in the same form contradict each other, wherever they stand."""
+    one, other, _ = (frame.format(verdict) for verdict in verdicts)
+    assert read_classify_reply(f"{one} {' '.join(between)} {other}") is None
+
+
+@given(st.text() | st.lists(PIECES, max_size=30).map("".join))
+def test_classify_verdicts_are_of_the_three(text: str) -> None:
+    """What is read is one of the three words; what is found has its place inside the text."""
+    assert read_classify_reply(text) in (None, *CLASSIFY_VERDICTS)
+    for (start, end), verdict in verdicts_in(text):
+        assert verdict in CLASSIFY_VERDICTS
+        assert 0 <= start < end <= len(text)
+
+
 # --- the literal way ------------------------------------------------------------------------------------------------
 
 
@@ -327,12 +422,15 @@ def test_no_reader_raises(reply: Any) -> None:
         pytest.param("`" * 100_000, id="fences"),
         pytest.param('"' * 100_001, id="quotes"),
         pytest.param("\x00\ud800" * 50_000, id="no characters"),
+        pytest.param("the final " * 10_000 + "verdict is", id="long beginnings"),
+        pytest.param('"verdict" : ' * 10_000 + "nothing", id="names without a verdict"),
+        pytest.param("verdict:" + " " * 100_000 + "yes" + " " * 100_000 + "x", id="a verdict far away"),
     ],
 )
 def test_hostile_replies_end_soon(reader: Callable[[object], object], reply: str) -> None:
-    """Deep nesting and long runs make no reader raise or hang; nothing in them is a verdict."""
+    """Deep nesting and long runs make no reader raise or hang; nothing in them is a verdict, but for one word."""
     assert seconds(reader, reply) < 5
-    assert reader(reply) in (None, ())
+    assert reader(reply) in (None, ()) or (reader is read_classify_reply and re.findall("YES|NO", reply)[0] == "YES")
 
 
 def test_long_list_is_read_in_linear_time() -> None:

@@ -20,6 +20,7 @@ KNOWN = {
     "judge_system": {"code"},
     "judge_open": {"request", "response", "questions", "question_count"},
     "judge_adjust": {"request", "response"},
+    "judge_classify": {"request", "label", "response"},
 }
 
 

@@ -138,9 +138,10 @@
     heading.append(made("span", item.verdict, item.verdict.replace(" ", "-")), ` · ${file.file} · ${item.key ?? "no key"}`);
     parts.push(heading);
     if (item.unscored) parts.push(made("p", `Unscored: ${item.unscored}`));
-    if (item.audio) parts.push(...sound(item.audio));
+    if (item.audio) parts.push(...[item.audio, ...(item.further ?? [])].flatMap(sound));
     const block = (title, text) => parts.push(made("h3", title), made("pre", text, "text"));
     block("Prompt", item.prompt);
+    for (const [title, text] of item.asked ?? []) block(title, text);
     if (item.transcript) block("What the recogniser heard", item.transcript);
     if (item.response === null) block("No response", item.error ?? "no reason is noted");
     else block(item.remarks ? `Response (${item.remarks.join(", ")})` : "Response", item.response);

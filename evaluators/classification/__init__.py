@@ -1,0 +1,1 @@
+"""Dynamic-SUPERB: answers to marks by tier, these to rows of instances and groups, wordings, and scores to submit."""
