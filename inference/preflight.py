@@ -12,6 +12,7 @@ from inference.backends import Answer, Backend, Request
 
 # Two short recordings of the bundled sample that ask for different things.
 CLIPS = tuple(SAMPLE / "closed-ended" / "en" / "standard" / f"closed_{number:03}.ogg" for number in (1, 3))
+QUESTION = "What is said in the recording?"  # for runs whose items are asked in writing
 MAX_TOKENS = 48
 
 
@@ -29,12 +30,12 @@ async def check(backend: Backend, request: Request, rate: int, say: Callable[[st
         ModelError: the model does not answer.
     """
     sampling = replace(request.sampling, max_tokens=min(MAX_TOKENS, request.sampling.max_tokens))
-    if request.clip is None:
+    if not request.clips:
         await _answered(backend, replace(request, text="Say hello.", sampling=sampling))
         return
-    first, second = [
-        await _answered(backend, replace(request, clip=audio.clip(path, rate), sampling=sampling)) for path in CLIPS
-    ]
+    asked = replace(request, text=None if request.text is None else QUESTION, sampling=sampling)
+    clips = [audio.clip(path, rate) for path in CLIPS]
+    first, second = [await _answered(backend, replace(asked, clips=(clip,))) for clip in clips]
     if "" in (first.transcript, second.transcript):
         say("warning: the recogniser heard nothing in a known recording")
     if first.text == second.text and first.prompt_tokens == second.prompt_tokens:

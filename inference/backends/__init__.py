@@ -19,17 +19,18 @@ from inference.chat import Sampling
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One user turn, ready to be sent: speech, or text in its place.
+    """One user turn, ready to be sent: recordings, and behind them what is asked in writing.
 
     Attributes:
-        clip: the speech, at the model's sampling rate; None where the turn is text.
-        text: the turn as text (the controls, and what a cascade heard); None where the turn is speech.
+        clips: the recordings, at the model's sampling rate, in order; none where the turn is text.
+        text: what is asked in writing: beside recordings, or alone (the controls, and what a cascade heard); None where
+            the recordings say it all.
         system: the system line, or None.
         sampling: how tokens are drawn.
         id: the item that is asked; None in the preflight.
     """
 
-    clip: Clip | None
+    clips: tuple[Clip, ...]
     text: str | None
     system: str | None
     sampling: Sampling
@@ -90,6 +91,12 @@ BACKENDS = {
     "transformers": "inference.backends.transformers_model:TransformersModel",
     "vllm": "inference.backends.vllm_engine:VllmEngine",
 }
+
+
+def max_clips(settings: Mapping[str, Any]) -> int | None:
+    """Return how many recordings a turn of a model may hold; None for any number. A class of one's own gets one."""
+    own: int | None = settings.get("max_clips", 1 if ":" in settings.get("backend", "") else None)
+    return own
 
 
 def load_backend(settings: Mapping[str, Any]) -> Backend:

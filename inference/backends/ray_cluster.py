@@ -451,9 +451,7 @@ def _amounts(resources: Mapping[str, float]) -> str:
 
 def _writable(request: Request) -> Request:
     """Return the request with samples that may be written to, as they may without Ray."""
-    if request.clip is None:
-        return request
-    return replace(request, clip=replace(request.clip, samples=request.clip.samples.copy()))
+    return replace(request, clips=tuple(replace(clip, samples=clip.samples.copy()) for clip in request.clips))
 
 
 def _reason(error: BaseException) -> str:

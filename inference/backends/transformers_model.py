@@ -115,7 +115,7 @@ class TransformersModel:
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request, together with others that wait at the same time."""
-        if request.clip is not None and self._loaded.extractor is None:
+        if request.clips and self._loaded.extractor is None:
             return Answer(None, "the model takes no audio", permanent=True)
         waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -220,7 +220,7 @@ class TransformersModel:
             options["processor_kwargs"] = {
                 "return_tensors": "pt",
                 "text_kwargs": {"padding": True},
-                **({"audio_kwargs": self._audio_options(requests[0].clip)} if requests[0].clip else {}),
+                **({"audio_kwargs": self._audio_options(requests[0].clips[0])} if requests[0].clips else {}),
             }
         with self._tokenizing:
             return dict(loaded.processor.apply_chat_template(conversations, **options))
@@ -257,11 +257,12 @@ class TransformersModel:
     def _reason(self, request: Request, reason: str) -> str:
         """Return why an item failed, with the likely cause where its audio is longer than the features of a model."""
         samples = getattr(self._loaded.extractor, "n_samples", None)
-        if request.clip is None or not samples or len(request.clip.samples) <= samples:
+        longest = max(request.clips, key=lambda clip: len(clip.samples), default=None)
+        if longest is None or not samples or len(longest.samples) <= samples:
             return reason
-        seconds = samples / request.clip.rate
+        seconds = samples / longest.rate
         return (
-            f"audio of {request.clip.seconds_used:.1f} s; the model's features hold {seconds:g} s "
+            f"audio of {longest.seconds_used:.1f} s; the model's features hold {seconds:g} s "
             f"(max_audio_seconds = {seconds:g} cuts, and counts): {reason}"
         )
 
@@ -334,16 +335,13 @@ class TransformersModel:
         """Return a request as the messages that its chat template takes."""
         system, folded = (None, request.system) if self._folded else (request.system, None)
         text = request.text or ""
-        if self._loaded.processor is self._loaded.tokenizer:
-            return messages_of(system, f"{folded}\n\n{text}" if folded else text)
-        parts: list[dict[str, Any]] = []
-        if request.clip is None:
-            parts.append({"type": "text", "text": f"{folded}\n\n{text}" if folded else text})
-        else:
-            if folded:
-                parts.append({"type": "text", "text": f"{folded}\n\n"})
-            parts.append(self._audio_part(request.clip))
-        return messages_of(system, parts)
+        if not request.clips:
+            text = f"{folded}\n\n{text}" if folded else text
+            single = self._loaded.processor is self._loaded.tokenizer
+            return messages_of(system, text if single else [_text_part(text)])
+        parts = [_text_part(f"{folded}\n\n")] if folded else []
+        parts += map(self._audio_part, request.clips)
+        return messages_of(system, [*parts, _text_part(text)] if text else parts)
 
     def _audio_part(self, clip: Clip) -> dict[str, Any]:
         if not self._loaded.is_mistral:
@@ -353,19 +351,23 @@ class TransformersModel:
     def _check_template(self, name: str) -> None:
         """Raise the error of a checkpoint that has no chat template: a base model follows no instructions."""
         try:
-            self.rendered(Request(None, "Hello.", None, Sampling(0.0, 1.0, 1)))
+            self.rendered(Request((), "Hello.", None, Sampling(0.0, 1.0, 1)))
         except Exception as error:  # templates and tokenisers raise anything
             raise ModelError(f"{name} has no usable chat template ({described(error)}); is it a base model?") from None
 
 
 def _kind(request: Request) -> tuple[bool, Sampling]:
     """Return what requests of one batch must share."""
-    return request.clip is None, request.sampling
+    return bool(request.clips), request.sampling
 
 
 def _length(request: Request) -> int:
     """Return a request's size, comparable among requests of one kind: samples, or characters."""
-    return len(request.clip.samples) if request.clip is not None else len(request.text or "")
+    return sum(len(clip.samples) for clip in request.clips) or len(request.text or "")
+
+
+def _text_part(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def _wav(clip: Clip) -> bytes:

@@ -122,9 +122,9 @@ class VllmEngine:
         """
         renderer = self._engine.renderer
         _, prompt = await renderer.render_messages_async(self._messages(request), self._chat_parameters())
-        if request.clip is not None:
-            # In place of the stand-in that `_audio_part` gave the template.
-            prompt["multi_modal_data"] = {"audio": [(request.clip.samples, request.clip.rate)]}
+        if request.clips:
+            # In place of the stand-ins that `_audio_part` gave the template.
+            prompt["multi_modal_data"] = {"audio": [(clip.samples, clip.rate) for clip in request.clips]}
             prompt.pop("multi_modal_uuids", None)
         # The template has written the special tokens already.
         tokens = renderer.default_chat_tok_params.with_kwargs(add_special_tokens=False)
@@ -134,13 +134,15 @@ class VllmEngine:
     def _messages(self, request: Request) -> list[dict[str, Any]]:
         """Return the conversation; a folded system line is the first part of the user turn."""
         system = None if self._folded else request.system
+        text = request.text or ""
         turn: str | list[dict[str, Any]]
-        if request.clip is None:
-            turn = request.text or ""
+        if not request.clips:
+            turn = text
         elif self._placeholder is not None:
-            turn = self._placeholder
+            turn = self._placeholder * len(request.clips) + text
         else:
-            turn = [self._audio_part(request.clip)]
+            turn = [self._audio_part(clip, number) for number, clip in enumerate(request.clips)]
+            turn += [{"type": "text", "text": text}] if text else []
         if self._folded and request.system:
             if isinstance(turn, str):
                 turn = f"{request.system}\n\n{turn}"
@@ -148,15 +150,15 @@ class VllmEngine:
                 turn = [{"type": "text", "text": request.system}, *turn]
         return messages_of(system, turn)
 
-    def _audio_part(self, clip: Clip) -> dict[str, Any]:
-        """Return the content part that stands for the speech.
+    def _audio_part(self, clip: Clip, number: int) -> dict[str, Any]:
+        """Return the content part that stands for a recording, by its number in the turn.
 
         vLLM lets a part name audio that it already holds, and then decodes nothing: the template needs no more than
         that. Mistral's tokenizer counts the samples itself and has to be given them.
         """
         if self._encoded_audio:
             return {"type": "input_audio", "input_audio": {"data": _wav(clip), "format": "wav"}}
-        return {"type": "input_audio", "input_audio": {}, "uuid": "speech"}
+        return {"type": "input_audio", "input_audio": {}, "uuid": f"speech-{number}"}
 
     def _chat_parameters(self) -> Any:
         from vllm.renderers import ChatParams

@@ -346,7 +346,7 @@ def through(parts: Scripted) -> Answer:
     async def once() -> Answer:
         cascade = Cascade(parts, parts)
         try:
-            return await cascade.answer(Request(tone(), None, "Obey.", SAMPLING))
+            return await cascade.answer(Request((tone(),), None, "Obey.", SAMPLING))
         finally:
             await cascade.close()
 
@@ -379,7 +379,7 @@ def test_a_deaf_recogniser_is_noticed_before_the_run(heard: str) -> None:
     said: list[str] = []
     parts = Scripted(heard, Answer("fine"))
     clip = audio.clip(preflight.CLIPS[0], asr.SAMPLING_RATE)
-    request = Request(clip, None, None, SAMPLING)
+    request = Request((clip,), None, None, SAMPLING)
     asyncio.run(preflight.check(Cascade(parts, parts), request, asr.SAMPLING_RATE, said.append))
     assert ("warning: the recogniser heard nothing in a known recording" in said) == (heard == "")
 

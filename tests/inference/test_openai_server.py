@@ -43,12 +43,12 @@ def tone(seconds: float = 0.5, rate: int = RATE) -> Clip:
 
 def spoken(clip: Clip | None = None, system: str | None = "Obey.") -> Request:
     """Return a speech turn."""
-    return Request(clip or tone(), None, system, SAMPLING)
+    return Request((clip or tone(),), None, system, SAMPLING)
 
 
 def written(text: str = "Say it.", system: str | None = "Obey.") -> Request:
     """Return a text turn."""
-    return Request(None, text, system, SAMPLING)
+    return Request((), text, system, SAMPLING)
 
 
 @pytest.fixture
@@ -755,7 +755,7 @@ def test_what_never_passes_is_asked_of_one_server_only(scripted_server: Any, sec
 def test_a_real_server_answers_text(stream: bool, embedded_server: Any, ask: Any) -> None:
     """llama.cpp's own server answers, whole and in pieces, and counts."""
     answer = ask(
-        Request(None, "What is the capital of France?", None, replace(SAMPLING, max_tokens=12)),
+        Request((), "What is the capital of France?", None, replace(SAMPLING, max_tokens=12)),
         base_url=[embedded_server.base_url],
         id=embedded.LLM_NAME,
         stream=stream,
@@ -790,7 +790,7 @@ def test_thinking_until_the_limit_is_an_empty_answer(
     async def ask() -> Answer:
         server = OpenAIServer({"id": "m", "base_url": [scripted_server.base_url]})
         try:
-            return await server.answer(Request(None, "Think.", None, Sampling(0.0, 1.0, 4, 0)))
+            return await server.answer(Request((), "Think.", None, Sampling(0.0, 1.0, 4, 0)))
         finally:
             await server.close()
 

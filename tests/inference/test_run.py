@@ -198,9 +198,9 @@ def test_the_model_gets_system_line_and_sampling(options: run.Options, go: Go) -
     (request,) = model.requests
     assert (request.system, request.sampling) == ("Listen well.", options.sampling)
     assert request.text is None
-    assert request.clip is not None
-    assert request.clip.rate == 16_000
-    assert len(request.clip.samples) == request.clip.seconds * 16_000
+    (clip,) = request.clips
+    assert clip.rate == 16_000
+    assert len(clip.samples) == clip.seconds * 16_000
 
 
 def test_bad_audio_becomes_an_error_on_its_line(options: run.Options, go: Go, data: Path, said: Said) -> None:
@@ -702,8 +702,8 @@ def test_the_text_control_gives_the_prompt(options: run.Options, go: Go) -> None
     """With modality text the model gets the prompt, and no audio is needed."""
     model = Fake()
     go(options, model, modality="text")
-    assert [(request.clip, request.text) for request in model.requests] == [
-        (None, f"Say o{number}.") for number in range(5)
+    assert [(request.clips, request.text) for request in model.requests] == [
+        ((), f"Say o{number}.") for number in range(5)
     ]
     assert all("audio_seconds_used" not in row for row in rows_of(options.folder / OPEN))
 
@@ -751,7 +751,7 @@ def test_the_preflight_asks_known_recordings_first(options: run.Options, go: Go,
     assert second.id is None
     assert item.id is not None
     assert first.system == item.system
-    assert not np.array_equal(first.clip.samples[:8000], second.clip.samples[:8000])
+    assert not np.array_equal(first.clips[0].samples[:8000], second.clips[0].samples[:8000])
     assert any("may not hear the audio at all" in line and "the same 7 prompt tokens" in line for line in said)
 
 

@@ -69,12 +69,12 @@ def clip(seconds: float, pitch: float = 440.0) -> Clip:
 
 def speech(seconds: float = 1.0, pitch: float = 440.0, system: str | None = None, **sampling: Any) -> Request:
     """Return a request whose turn is audio."""
-    return Request(clip(seconds, pitch), None, system, replace(GREEDY, **sampling))
+    return Request((clip(seconds, pitch),), None, system, replace(GREEDY, **sampling))
 
 
 def text(words: str, system: str | None = None, **sampling: Any) -> Request:
     """Return a request whose turn is text."""
-    return Request(None, words, system, replace(GREEDY, **sampling))
+    return Request((), words, system, replace(GREEDY, **sampling))
 
 
 def ask(model: TransformersModel, *requests: Request) -> list[Answer]:
@@ -268,9 +268,10 @@ def greedy_tokens(audio_folder: Path) -> Callable[[Request], list[int]]:
     bare.generation_config = GenerationConfig(eos_token_id=2, pad_token_id=0)
 
     def generate(request: Request) -> list[int]:
-        assert request.clip is not None
         prompt = "<|im_start|>user\n<|audio_bos|><|AUDIO|><|audio_eos|><|im_end|>\n<|im_start|>assistant\n"
-        inputs = processor(text=prompt, audio=[request.clip.samples], sampling_rate=RATE, return_tensors="pt")
+        inputs = processor(
+            text=prompt, audio=[clip.samples for clip in request.clips], sampling_rate=RATE, return_tensors="pt"
+        )
         tokens = bare.generate(**inputs, do_sample=False, max_new_tokens=request.sampling.max_tokens)
         return [int(token) for token in tokens[0, inputs["input_ids"].shape[1] :]]
 
@@ -300,7 +301,7 @@ def test_what_is_long_waits_for_its_like(hearing: TransformersModel, monkeypatch
         hearing,
         "_answers",
         lambda requests, inputs: (
-            sizes.append([round(request.clip.seconds) for request in requests]) or answers(requests, inputs)
+            sizes.append([round(request.clips[0].seconds) for request in requests]) or answers(requests, inputs)
         ),
     )
     ask(hearing, *(speech(seconds) for seconds in (2, 20, 21, 3)))

@@ -97,7 +97,7 @@ def clips(count: int) -> list[audio.Clip]:
 
 def spoken(clip: audio.Clip, sampling: Sampling = GREEDY) -> Request:
     """Return the request to answer a recording."""
-    return Request(clip, None, SYSTEM, sampling)
+    return Request((clip,), None, SYSTEM, sampling)
 
 
 def transformers_answer(folder: Path, prompt: str, clip: audio.Clip) -> str:
@@ -119,8 +119,7 @@ def test_greedy_text_is_that_of_transformers(engine: VllmEngine, ask: Ask, tiny:
     requests = [spoken(clip) for clip in clips(3)]
     answers = ask(requests)
     for request, answer in zip(requests, answers, strict=True):
-        assert request.clip is not None
-        assert answer.text == transformers_answer(tiny / "tiny-qwen2-audio", engine.rendered(request), request.clip)
+        assert answer.text == transformers_answer(tiny / "tiny-qwen2-audio", engine.rendered(request), request.clips[0])
 
 
 @real
@@ -154,7 +153,7 @@ def test_seed_decides_what_is_drawn(ask: Ask) -> None:
 @real
 def test_text_turn_is_answered(engine: VllmEngine, ask: Ask) -> None:
     """The control runs give the prompt as text; the same engine answers it."""
-    request = Request(None, "Name three colours.", SYSTEM, GREEDY)
+    request = Request((), "Name three colours.", SYSTEM, GREEDY)
     prompt = engine.rendered(request)
     assert prompt == (
         f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\nName three colours.<|im_end|>\n"
@@ -199,9 +198,9 @@ def test_stop_ends_an_answer(engine: VllmEngine, ask: Ask, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (Request(None, "word " * 2000, None, GREEDY), "maximum context length"),
+        (Request((), "word " * 2000, None, GREEDY), "maximum context length"),
         (spoken(audio.Clip(np.zeros(0, np.float32), 16_000, 0.0)), "too short"),
-        (Request(None, "hello", None, Sampling(0.0, 7.0, 8)), "top_p"),
+        (Request((), "hello", None, Sampling(0.0, 7.0, 8)), "top_p"),
     ],
     ids=["too long", "empty audio", "impossible sampling"],
 )
@@ -324,7 +323,7 @@ def test_adapter_text_model_and_dead_engine(tiny: Path, runner: asyncio.Runner) 
     settings = {"id": str(folder), "lora": "speech-lora", "engine": {**ENGINE, "max_lora_rank": RANK}}
     backend = VllmEngine(settings)
     try:
-        request = Request(None, "Name three colours.", SYSTEM, GREEDY)
+        request = Request((), "Name three colours.", SYSTEM, GREEDY)
         plain, adapted = adapted_answers(folder, backend.rendered(request))
         answer, heard = runner.run(_all_at_once(backend, [request, spoken(clips(1)[0])]))
         assert answer.text == adapted != plain
