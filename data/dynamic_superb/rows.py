@@ -10,8 +10,8 @@ with the row's fields as they are and, beside them,
 
     {"key": "a1", "audio_path": "a1.wav", "audio_paths": ["a1.wav", "a1_pair2.wav"], "prompt": "...", "written": true}
 
-where `key` is the row's `file`, `prompt` the instruction with the row's text inputs (`text`, `text2`, ...) under it,
-and `audio_paths` is there for rows of several recordings only.
+where `key` is the row's `file` (else the recording), `prompt` the instruction with the row's text inputs (`text`,
+`text2`, ...) under it, and `audio_paths` is there for rows of several recordings only.
 """
 
 from __future__ import annotations
@@ -29,10 +29,15 @@ from data.jsonl import Line
 
 TABLES = ("metadata.json", "metadata.csv")
 INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_TEXT_FIELD = re.compile(r"text[0-9]*")
-_AUDIO_FIELD = re.compile(r"audio([2-9]|[1-9][0-9]+)")
+_TEXT_FIELD = re.compile(r"text[0-9]{0,3}")
+_AUDIO_FIELD = re.compile(r"audio([2-9]|[1-9][0-9]{1,2})")
 _MOST_RECORDINGS = 100
+_OURS = ("key", "audio_path", "audio_paths", "prompt", "written")
 _BLANKS = re.compile(r"\s*")
+
+
+class _NamedTwice(ValueError):
+    """An object of JSON has two fields of one name."""
 
 
 def is_table(path: Path) -> bool:
@@ -91,8 +96,9 @@ def raw_rows(path: Path) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_unique)
     number, counted = 1, 0
+    seen: dict[str, int] = {}
 
     def refuse(problem: str, place: int) -> DataError:
         return DataError(problem, path=path, line=text.count("\n", 0, place) + 1)
@@ -108,6 +114,8 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str,
             return decoder.raw_decode(text, place)
         except json.JSONDecodeError as error:
             raise refuse(f"not JSON ({error.msg})", error.pos) from None
+        except _NamedTwice as error:
+            raise refuse(f"the entry has two fields {str(error)!r}; remove one of them", place) from None
         except (ValueError, RecursionError):
             raise refuse("not usable JSON (nested too deeply, or a number too long)", place) from None
 
@@ -120,6 +128,9 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str,
         number, counted = number + text.count("\n", counted, start), start
         if not isinstance(row, dict):
             raise refuse(f"the entry of {audio!r} must be an object with file, instruction and label", start)
+        if audio in seen:
+            raise refuse(f"{audio!r} has an entry in line {seen[audio]} already; remove one of them", start)
+        seen[audio] = number
         yield number, start, audio, row
         place = after(place, ",}")
         ended, place = text[place] == "}", place + 1
@@ -130,8 +141,11 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str,
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        if "file_name" not in (reader.fieldnames or ()):
+        columns = reader.fieldnames or ()
+        if "file_name" not in columns:
             raise DataError("missing; the first line names the columns", path=path, line=1, field="file_name")
+        if len(set(columns)) < len(columns):
+            raise DataError("two columns have the same name; rename one of them", path=path, line=1)
         number = reader.line_num + 1
         for place, row in enumerate(reader):
             if None in row or None in row.values():
@@ -148,34 +162,52 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
         if not isinstance(row.get(field), str) or not row[field].strip():
             problem = "must be text" if field in row else "missing; every row needs it"
             raise DataError(problem, path=path, line=number, field=field)
-    texts = [row[field] for field in sorted(filter(_TEXT_FIELD.fullmatch, row)) if row[field] is not None]
-    for text in texts:
-        if not isinstance(text, str):
-            raise DataError("must be text", path=path, line=number, field="text")
+    texts = [row[field] for field in sorted(filter(_TEXT_FIELD.fullmatch, row), key=_place) if row[field] is not None]
+    if not all(isinstance(text, str) for text in texts):
+        raise DataError("must be text", path=path, line=number, field="text")
     audios = [audio, *_further(path.parent, audio, row)]
     return {
-        **row,
-        "key": row["file"] if isinstance(row.get("file"), str | int) else audio,
+        **{name: value for name, value in row.items() if name not in _OURS},
+        "key": audio if row.get("file") in (None, "") else row["file"],
         "audio_path": audio,
         **({"audio_paths": audios} if len(audios) > 1 else {}),
-        "prompt": "\n\n".join([row["instruction"], *texts]),
+        "prompt": "\n\n".join([row["instruction"], *filter(str.strip, texts)]),
         "written": True,
     }
 
 
 def _further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     """Return the names of a row's recordings after the first: those that it names, or else those that lie beside it."""
-    named = [row[field] for field in sorted(filter(_AUDIO_FIELD.fullmatch, row), key=lambda name: int(name[5:]))]
-    if named and all(isinstance(name, str) for name in named):
+    named = [row[field] for field in sorted(filter(_AUDIO_FIELD.fullmatch, row), key=_place)]
+    if named and all(isinstance(name, str) and name for name in named):
         return named
     found = []
-    path = Path(audio)
+    stem, dot, suffix = audio.rpartition(".")
     for place in range(2, _MOST_RECORDINGS):
-        beside = path.with_name(f"{path.stem}_pair{place}{path.suffix}").as_posix()
-        if "\0" in beside or not (folder / beside).is_file():
+        beside = f"{stem}_pair{place}{dot}{suffix}"
+        if not dot or not _is_file(folder / beside):
             break
         found.append(beside)
     return found
+
+
+def _place(field: str) -> int:
+    """Return a numbered field's number: 1 for "text", 2 for "text2"."""
+    return int(field.lstrip("abcdefghijklmnopqrstuvwxyz") or 1)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise _NamedTwice(next(name for name in names if names.count(name) > 1))
+    return dict(pairs)
 
 
 def _skip(text: str, place: int) -> int:
