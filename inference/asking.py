@@ -6,10 +6,12 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from data import audio, dataset
+from data.dynamic_superb.options import read as options_in
 from data.errors import ModelError
 from data.records import Item, ItemId, Response
 from inference import preflight
@@ -25,6 +27,25 @@ READ_AHEAD = 16  # items whose clips are decoded while as many requests as may b
 
 
 _Ready = tuple[ResponseFile, Item, Request | Response]
+
+
+def options_of(item: Item) -> tuple[str, ...]:
+    """Return what an item's answer is chosen from, as its instruction says; nothing where that cannot be read."""
+    return options_in(str(item.fields.get("instruction", "")))
+
+
+def several(model: Mapping[str, Any], most: int) -> dict[str, Any] | None:
+    """Return how a model's turns hold the recordings of items that have several; None where no item has.
+
+    Args:
+        model: its settings.
+        most: the most recordings that an item has.
+    """
+    if most < 2:
+        return None
+    limit = max_clips(model)
+    joined = limit is not None and most > limit
+    return {"joined": True, "gap_seconds": GAP_SECONDS} if joined else {"joined": False}
 
 
 def pending(files: list[ResponseFile]) -> Iterator[tuple[ResponseFile, Item]]:
@@ -68,8 +89,11 @@ class Asking:
         """Ask known recordings before the first real item, and say how many of the real ones are too long."""
         clips = () if self._options.modality == "text" else (audio.clip(preflight.CLIPS[0], self._rate),)
         _, first = next(pending(self._files))
-        request = replace(self._request(clips, first), id=None)
-        await preflight.check(self._backend, request, self._rate, self._say)
+        options = preflight.OPTIONS if self._options.score else ()
+        request = replace(self._request(clips, first), id=None, options=options)
+        counts = (len(item.audios) for _, item in pending(self._files))
+        together = bool(clips) and any(count > 1 and not self._joins(count) for count in counts)
+        await preflight.check(self._backend, request, self._rate, self._say, together=together)
         if self._limit is not None and self._options.modality != "text":
             await asyncio.to_thread(self._count_long)
 
@@ -100,6 +124,9 @@ class Asking:
 
     async def _ready(self, file: ResponseFile, item: Item) -> _Ready:
         """Return an item's request, or the response that its audio's fault makes of it."""
+        if self._options.score and not options_of(item):
+            reason = "no options to score: the item's instruction names none that can be read"
+            return file, item, Response(item.id, None, reason, permanent=True)
         if self._options.modality == "text":
             return file, item, self._request((), item)
         try:
@@ -154,7 +181,8 @@ class Asking:
     def _request(self, clips: tuple[audio.Clip, ...], item: Item) -> Request:
         system = self._options.system.text if self._options.system else None
         text = item.prompt if item.written or not clips else None
-        return Request(clips, text, system, self._options.sampling, item.id)
+        options = options_of(item) if self._options.score else ()
+        return Request(clips, text, system, self._options.sampling, item.id, options)
 
     def _joins(self, count: int) -> bool:
         return self._max_clips is not None and count > self._max_clips
@@ -193,9 +221,11 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
     if text is not None:
         thought, text = split_reasoning(text)
         reasoning = reasoning or thought
+    scores = answer.option_scores
     used = sum(clip.seconds_used for clip in request.clips)
     extra = {
         "asr_transcript": answer.transcript,
+        "option_scores": scores and {option: round(score, 6) for option, score in scores.items()},
         "reasoning": reasoning,
         "finish_reason": answer.finish_reason,
         "prompt_tokens": answer.prompt_tokens,

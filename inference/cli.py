@@ -18,6 +18,7 @@ from inference.progress import Progress, say
 from prompts import templates
 
 MODALITIES = ("audio", "text", "transcript")
+SCORES = ("likelihood",)
 LONG_AUDIO = ("truncate", "error")
 DEFAULT_CONCURRENCY = 64
 DEFAULT_SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 2048, "seed": 0}
@@ -84,6 +85,7 @@ def _options(arguments: argparse.Namespace) -> Options:
             asr_api_key_env=arguments.asr_api_key_env,
             llm=arguments.llm,
             modality=arguments.modality,
+            max_clips=arguments.max_clips,
             engine=dict(arguments.engine_args or ()),
             trust_remote_code=arguments.trust_remote_code,
         )
@@ -91,7 +93,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     suite = suite_named(arguments.subset) if arguments.subset else None
     data = hub.located(arguments.dataset, suite) if arguments.dataset else dataset.SAMPLE
     named = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
-    run_name = arguments.run_name or run.default_run_name(name, named, arguments.modality)
+    run_name = arguments.run_name or run.default_run_name(name, named, arguments.modality, arguments.score)
     if run_name in (".", "..") or "/" in run_name:
         raise UsageError(f"--run_name '{run_name}' is no folder name")
     return Options(
@@ -108,6 +110,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         system=_system(arguments.system_prompt),
         concurrency=arguments.concurrency or model.get("concurrency", DEFAULT_CONCURRENCY),
         modality=arguments.modality,
+        score=arguments.score,
         long_audio=arguments.long_audio,
         max_failures=arguments.max_failures,
         ray=_ray(arguments),
@@ -179,6 +182,10 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument(
         "--modality", choices=MODALITIES, default="audio", help="the controls: the prompt as text, or what --asr heard"
     )
+    model.add_argument(
+        "--score", choices=SCORES, help="how likely each option of an instruction is, instead of an answer in words"
+    )
+    model.add_argument("--max_clips", type=positive, metavar="N", help="recordings a turn; of more, one is made")
     model.add_argument("--engine_args", nargs="+", type=assignment, metavar="NAME=VALUE", help="for vllm, transformers")
     model.add_argument("--trust_remote_code", action="store_true", help="run code that comes with the model")
     model.add_argument("--long_audio", choices=LONG_AUDIO, default="truncate", help="beyond the model's limit")

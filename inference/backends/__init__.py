@@ -28,6 +28,7 @@ class Request:
         system: the system line, or None.
         sampling: how tokens are drawn.
         id: the item that is asked; None in the preflight.
+        options: answers whose likelihood is asked for; none where the model is to write one.
     """
 
     clips: tuple[Clip, ...]
@@ -35,6 +36,7 @@ class Request:
     system: str | None
     sampling: Sampling
     id: ItemId | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Answer:
         completion_tokens: tokens of the answer; None likewise.
         reasoning: what the model thought aloud before its answer, where the server keeps it apart.
         transcript: what a cascade's recogniser heard.
+        option_scores: the score of each option that the request names (see `likelihood`); `text` is the best of them.
     """
 
     text: str | None
@@ -60,6 +63,7 @@ class Answer:
     completion_tokens: int | None = None
     reasoning: str | None = None
     transcript: str | None = None
+    option_scores: Mapping[str, float] | None = None
 
 
 class Backend(Protocol):
@@ -91,6 +95,14 @@ BACKENDS = {
     "transformers": "inference.backends.transformers_model:TransformersModel",
     "vllm": "inference.backends.vllm_engine:VllmEngine",
 }
+# Those that can tell how likely given answers are.
+SCORING = ("transformers", "vllm")
+
+
+def answering(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of the model that answers: in a cascade, the text model's."""
+    llm = settings.get("llm")
+    return answering(llm) if settings.get("backend") == "cascade" and isinstance(llm, Mapping) else settings
 
 
 def max_clips(settings: Mapping[str, Any]) -> int | None:

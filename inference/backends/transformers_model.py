@@ -10,6 +10,7 @@ What is asked of a checkpoint, and nothing else:
 - **Length of the audio.** Feature extractors cut by default (Whisper's at 30 s); that is switched off. A model that
   takes longer clips gets them whole (Voxtral, in chunks of 30 s); with one that does not the item fails, and says why.
   Cutting is the run's affair (`max_audio_seconds`), where it is counted.
+- **Options.** Where answers are given, their likelihood is computed and nothing is written (see `likelihood`).
 - **Batches.** Requests that wait at the same time go together, similar lengths first, padded on the left. Kernels add
   in another order for another batch size: in float32 that is some 1e-6 and greedy answers are the same; in bfloat16 a
   near tie between two tokens may fall either way. Sampled answers depend on the batch always, which is seeded as a
@@ -32,7 +33,7 @@ from typing import Any
 
 from data.audio import Clip
 from data.errors import ModelError, UsageError
-from inference.backends import Answer, Request
+from inference.backends import Answer, Request, likelihood
 from inference.backends.checkpoints import check_rate, described, is_out_of_memory, load_failure, place_of, revision_of
 from inference.chat import Sampling, messages_of
 
@@ -182,7 +183,7 @@ class TransformersModel:
         first = self._waiting[0].request
         alike = [waiting for waiting in self._waiting if _kind(waiting.request) == _kind(first)]
         alike.sort(key=lambda waiting: abs(_length(waiting.request) - _length(first)))
-        batch = alike[: self._batch_size]
+        batch = alike[: 1 if first.options else self._batch_size]
         self._waiting = [waiting for waiting in self._waiting if waiting not in batch]
         return batch
 
@@ -270,6 +271,8 @@ class TransformersModel:
         """Return the answers to a prepared batch."""
         import torch
 
+        if requests[0].options:
+            return [self._scored(requests[0], inputs)]
         loaded, sampling = self._loaded, requests[0].sampling
         torch.manual_seed(sampling.seed or 0)
         with torch.inference_mode():
@@ -285,6 +288,56 @@ class TransformersModel:
                 self._answer(row, count, sampling.max_tokens)
                 for row, count in zip(tokens[:, prompt_length:].tolist(), prompt_tokens, strict=True)
             ]
+
+    def _scored(self, request: Request, inputs: dict[str, Any]) -> Answer:
+        """Return how likely a prompt's options are: the prompt goes through the model once, then all options together.
+
+        No item shares a batch with another, so that a score depends on nothing else. The options are padded behind
+        their ends, where no token of theirs can look.
+        """
+        import torch
+
+        loaded = self._loaded
+        with self._tokenizing:
+            options = self._option_tokens(request)
+        prompt = _on_device(inputs, loaded.model)
+        count, width = len(options), max(map(len, options)) - 1  # an option's last token is only foretold
+        only_last = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
+        with torch.inference_mode():
+            read = loaded.model(**prompt, use_cache=True, **({"logits_to_keep": 1} if only_last else {}))
+            logits = read.logits[:, -1:].expand(count, -1, -1)
+            if width:
+                rows = torch.tensor([tokens[:-1] + [tokens[0]] * (width + 1 - len(tokens)) for tokens in options])
+                read.past_key_values.batch_repeat_interleave(count)
+                length = inputs["input_ids"].shape[1] + width
+                going_on = loaded.model(
+                    input_ids=rows.to(loaded.model.device),
+                    attention_mask=torch.ones((count, length), dtype=torch.long, device=loaded.model.device),
+                    past_key_values=read.past_key_values,
+                    use_cache=True,
+                )
+                logits = torch.cat([logits, going_on.logits], dim=1)
+            logarithms = logits.float().log_softmax(dim=-1).cpu()
+        means = [
+            sum(float(logarithms[row, place, token]) for place, token in enumerate(tokens)) / len(tokens)
+            for row, tokens in enumerate(options)
+        ]
+        return likelihood.answer_of(dict(zip(request.options, means, strict=True)), int(inputs["attention_mask"].sum()))
+
+    def _option_tokens(self, request: Request) -> list[list[int]]:
+        loaded = self._loaded
+
+        def encode(text: str) -> list[int]:
+            return list(loaded.tokenizer.encode(text, add_special_tokens=False)) if text else []
+
+        def answered(option: str) -> str:
+            turn = option if loaded.processor is loaded.tokenizer else [_text_part(option)]
+            messages = [*self._conversation(request), {"role": "assistant", "content": turn}]
+            return str(loaded.processor.apply_chat_template(messages, tokenize=False, continue_final_message=True))
+
+        if loaded.is_mistral:
+            return likelihood.option_tokens(request.options, encode)
+        return likelihood.option_tokens(request.options, encode, self.rendered(request), answered)
 
     def _answer(self, row: list[int], prompt_tokens: int, max_tokens: int) -> Answer:
         """Return one answer from its tokens, which padding follows where others of the batch are longer."""
@@ -356,9 +409,9 @@ class TransformersModel:
             raise ModelError(f"{name} has no usable chat template ({described(error)}); is it a base model?") from None
 
 
-def _kind(request: Request) -> tuple[bool, Sampling]:
+def _kind(request: Request) -> tuple[bool, bool, Sampling]:
     """Return what requests of one batch must share."""
-    return bool(request.clips), request.sampling
+    return bool(request.clips), bool(request.options), request.sampling
 
 
 def _length(request: Request) -> int:
