@@ -6,13 +6,17 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data.errors import guarded
+from data.errors import UsageError, guarded
 from data.flags import FlagParser
 from data.variants import cli as build
+
+if TYPE_CHECKING:
+    from data.hub import Fetched
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,17 +41,32 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    from data.fetch import fetch
-    from data.suites import suite_named
-
-    suites = [suite_named(name) for name in arguments.subset or ()]
-    fetched = fetch(arguments.benchmark, suites, arguments.revision, _say)
+    fetched = _fetch_instances(arguments) if arguments.benchmark == "dynamic-superb" else _fetch_subsets(arguments)
     for part, one in fetched.items():
         _say(f"{part}: {sum(one.items.values())} items; {one.redistribution}")
     _say(f"python inference.py --dataset {arguments.benchmark}")
     for root in dict.fromkeys(one.root for one in fetched.values()):
         print(root)  # noqa: T201
     return 0
+
+
+def _fetch_subsets(arguments: argparse.Namespace) -> Mapping[str, Fetched]:
+    from data.fetch import fetch
+    from data.suites import suite_named
+
+    if arguments.instance or arguments.dimension:
+        raise UsageError(f"{arguments.benchmark} has subsets (--subset), no instances or dimensions")
+    suites = [suite_named(name) for name in arguments.subset or ()]
+    return fetch(arguments.benchmark, suites, arguments.revision, _say)
+
+
+def _fetch_instances(arguments: argparse.Namespace) -> Mapping[str, Fetched]:
+    from data.dynamic_superb.fetching import fetch
+    from data.dynamic_superb.instances import chosen
+
+    if arguments.subset:
+        raise UsageError(f"{arguments.benchmark} has no subsets; choose by --instance or --dimension")
+    return fetch(chosen(arguments.instance or (), arguments.dimension or ()), arguments.revision, _say)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -144,8 +163,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Bring a benchmark into the hub's own cache (HF_HOME), whole and checked. The same command again "
         "continues. Then: python inference.py --dataset NAME.",
     )
-    fetch.add_argument("benchmark", choices=("speechinstructbench",), help="which one: about 9.6 GB")
-    fetch.add_argument("--subset", nargs="+", metavar="NAME", help="only these: close, open, adjust")
+    fetch.add_argument(
+        "benchmark", choices=("speechinstructbench", "dynamic-superb"), help="which one; the first: about 9.6 GB"
+    )
+    fetch.add_argument("--subset", nargs="+", metavar="NAME", help="only these of the first: close, open, adjust")
+    fetch.add_argument("--instance", nargs="+", metavar="NAME", help="only these of the second's 55")
+    fetch.add_argument("--dimension", nargs="+", metavar="NAME", help="only these of the second: content, speaker, ...")
     fetch.add_argument("--revision", help="branch, tag or commit (default: the hub's newest)")
     fetch.set_defaults(command=_fetch)
     listing = commands.add_parser(

@@ -20,7 +20,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,16 @@ def raw_rows(path: Path) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
     yield from (_json_rows if path.suffix == ".json" else _csv_rows)(path, text)
 
 
+def dumps(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
+    """Return the content of `metadata.json`, an entry a line: what `raw_rows` reads.
+
+    Args:
+        entries: each row's recording, and its own fields.
+    """
+    lines = ",\n".join(f"{json.dumps(audio)}: {json.dumps(row, default=str)}" for audio, row in entries)
+    return f"{{\n{lines}\n}}\n".encode("ascii")
+
+
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     number, counted = 1, 0
@@ -162,7 +172,7 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
         if not isinstance(row.get(field), str) or not row[field].strip():
             problem = "must be text" if field in row else "missing; every row needs it"
             raise DataError(problem, path=path, line=number, field=field)
-    texts = [row[field] for field in sorted(filter(_TEXT_FIELD.fullmatch, row), key=_place) if row[field] is not None]
+    texts = [row[field] for field in sorted(filter(_TEXT_FIELD.fullmatch, row), key=place_of) if row[field] is not None]
     if not all(isinstance(text, str) for text in texts):
         raise DataError("must be text", path=path, line=number, field="text")
     audios = [audio, *_further(path.parent, audio, row)]
@@ -178,7 +188,7 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
 
 def _further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     """Return the names of a row's recordings after the first: those that it names, or else those that lie beside it."""
-    named = [row[field] for field in sorted(filter(_AUDIO_FIELD.fullmatch, row), key=_place)]
+    named = [row[field] for field in sorted(filter(_AUDIO_FIELD.fullmatch, row), key=place_of)]
     if named and all(isinstance(name, str) and name for name in named):
         return named
     found = []
@@ -191,7 +201,7 @@ def _further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     return found
 
 
-def _place(field: str) -> int:
+def place_of(field: str) -> int:
     """Return a numbered field's number: 1 for "text", 2 for "text2"."""
     return int(field.lstrip("abcdefghijklmnopqrstuvwxyz") or 1)
 
