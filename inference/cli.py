@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from data import dataset, hub
 from data.errors import UsageError, guarded
 from data.flags import FlagParser, assignment, fraction, not_negative, positive, share
-from data.suites import language, suite_named
+from data.suites import Suite, language, suite_named
 from inference import asr, models, run
 from inference.chat import Sampling
 from inference.options import Options, RayOptions
@@ -107,7 +108,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         output_dir=Path(arguments.output_dir),
         run_name=run_name,
         sampling=_sampling(arguments, model),
-        system=_system(arguments.system_prompt),
+        system=_system(arguments.system_prompt, data, suite),
         concurrency=arguments.concurrency or model.get("concurrency", DEFAULT_CONCURRENCY),
         modality=arguments.modality,
         score=arguments.score,
@@ -146,10 +147,13 @@ def _sampling(arguments: argparse.Namespace, model: Mapping[str, Any]) -> Sampli
     return Sampling(**{**own, **given})
 
 
-def _system(choice: str | None) -> templates.Template | None:
-    if choice == "none":
-        return None
-    return templates.bundled("system") if choice is None else templates.load(Path(choice))
+def _system(choice: str | None, data: Path, suite: Suite | None) -> templates.Template | None:
+    """Return the chosen system line; by default, that for requests which are spoken, or written beside recordings."""
+    if choice is not None:
+        return None if choice == "none" else templates.load(Path(choice))
+    files = dataset.dataset_files(data, suite=suite)
+    written = any(item.written for file in files for item in islice(file.items(), 1))
+    return templates.bundled("system_written" if written else "system")
 
 
 def _parser() -> argparse.ArgumentParser:
