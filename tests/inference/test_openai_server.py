@@ -115,6 +115,23 @@ def test_a_speech_turn_is_the_audio_alone(scripted_server: Any, ask: Any) -> Non
     assert answer == Answer("fine", finish_reason="stop", prompt_tokens=7, completion_tokens=3)
 
 
+@pytest.mark.parametrize("line", ["given", "folded"])
+def test_recordings_come_first_and_the_question_behind_them(line: str, scripted_server: Any, ask: Any) -> None:
+    """A turn of two recordings and a written question has a part for each, in that order, also in what is shown."""
+    turn = replace(spoken(), clips=(tone(0.5), tone(0.25)), text="The same?")
+    ask(turn, system_line=line)
+    user = scripted_server.calls[0].body["messages"][-1]
+    audios = [base64.b64encode(encoded(clip, "wav")).decode() for clip in turn.clips]
+    folded = [{"type": "text", "text": "Obey."}] if line == "folded" else []
+    assert user["content"] == [
+        *folded,
+        *({"type": "input_audio", "input_audio": {"data": audio, "format": "wav"}} for audio in audios),
+        {"type": "text", "text": "The same?"},
+    ]
+    shown = OpenAIServer({"id": "hears-1", "base_url": ["http://h/v1"]}).rendered(turn)
+    assert shown.index("<0.5 s of wav") < shown.index("<0.2 s of wav") < shown.index("The same?")
+
+
 def test_a_text_turn_is_plain_text(scripted_server: Any, ask: Any) -> None:
     """The control asks in a string, which every server takes; without a system line there is none."""
     ask(written())

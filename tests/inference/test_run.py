@@ -708,6 +708,30 @@ def test_the_text_control_gives_the_prompt(options: run.Options, go: Go) -> None
     assert all("audio_seconds_used" not in row for row in rows_of(options.folder / OPEN))
 
 
+def test_options_are_scored_where_they_can_be_read(options: run.Options, go: Go, data: Path, write_jsonl: Any) -> None:
+    """The model gets an item's options; scores go onto its line; without readable options the item fails for good."""
+    question = "Is it loud? The answer could be very loud, loud, or quiet."
+    path = data / "open-ended" / OPEN
+    rows = [json.loads(line) for line in path.read_text().splitlines()][:2]
+    asked = [{**rows[0], "instruction": question, "written": True, "prompt": question}, rows[1]]
+    write_jsonl(path, asked)
+    scores = {"very loud": -1.23456789, "loud": -0.5, "quiet": -2.0}
+    model = Fake({"o0": Answer("loud", option_scores=scores)})
+    outcome = go(options, model, score="likelihood", model={"backend": "vllm"}, preflight=True)
+    *known, request = model.requests
+    assert request.options == tuple(scores)
+    assert [len(one.options) for one in known] == [2, 2]
+    loud, unread = rows_of(options.folder / OPEN)
+    assert (loud["response"], loud["option_scores"]) == ("loud", {**scores, "very loud": -1.234568})
+    assert (unread["response"], unread["error_permanent"]) == (None, True)
+    assert unread["error"].startswith("no options to score")
+    assert (outcome.answered, outcome.permanent) == (1, 1)
+    assert json.loads((options.folder / "run.json").read_text())["score"] == "likelihood"
+    with pytest.raises(UsageError, match="holds answers made with another score"):
+        go(options, model={"backend": "vllm"})
+    assert run.default_run_name("owner/m", data, "text", "likelihood") == "owner_m-text-likelihood-speech"
+
+
 @pytest.mark.parametrize(("long_audio", "failed"), [("truncate", 0), ("error", 5)])
 def test_long_audio_is_cut_or_refused_and_counted(
     options: run.Options, go: Go, said: Said, long_audio: str, failed: int
