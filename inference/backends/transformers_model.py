@@ -301,28 +301,26 @@ class TransformersModel:
         with self._tokenizing:
             options = self._option_tokens(request)
         prompt = _on_device(inputs, loaded.model)
-        count, width = len(options), max(map(len, options)) - 1  # an option's last token is only foretold
+        width = max(map(len, options))
+        rows = torch.tensor([tokens + tokens[:1] * (width - len(tokens)) for tokens in options])
         only_last = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
         with torch.inference_mode():
             read = loaded.model(**prompt, use_cache=True, **({"logits_to_keep": 1} if only_last else {}))
-            logits = read.logits[:, -1:].expand(count, -1, -1)
-            if width:
-                rows = torch.tensor([tokens[:-1] + [tokens[0]] * (width + 1 - len(tokens)) for tokens in options])
-                read.past_key_values.batch_repeat_interleave(count)
-                length = inputs["input_ids"].shape[1] + width
-                going_on = loaded.model(
-                    input_ids=rows.to(loaded.model.device),
-                    attention_mask=torch.ones((count, length), dtype=torch.long, device=loaded.model.device),
-                    past_key_values=read.past_key_values,
-                    use_cache=True,
-                )
+            logits = read.logits[:, -1:].expand(len(options), -1, -1)
+            if width > 1:
+                read.past_key_values.batch_repeat_interleave(len(options))
+                # Without a mask, every model counts on from the cache; given one, some place the tokens by it anew.
+                # An option's last token is foretold, and tells nothing more.
+                shown = rows[:, :-1].to(loaded.model.device)
+                going_on = loaded.model(input_ids=shown, past_key_values=read.past_key_values, use_cache=True)
                 logits = torch.cat([logits, going_on.logits], dim=1)
-            logarithms = logits.float().log_softmax(dim=-1).cpu()
-        means = [
-            sum(float(logarithms[row, place, token]) for place, token in enumerate(tokens)) / len(tokens)
-            for row, tokens in enumerate(options)
-        ]
-        return likelihood.answer_of(dict(zip(request.options, means, strict=True)), int(inputs["attention_mask"].sum()))
+            chosen = rows.to(logits.device)[:, :, None]
+            logarithms = logits.float().log_softmax(dim=-1).gather(2, chosen)[:, :, 0].tolist()
+        scores = {
+            option: sum(row[: len(tokens)]) / len(tokens)
+            for option, tokens, row in zip(request.options, options, logarithms, strict=True)
+        }
+        return likelihood.answer_of(scores, int(inputs["attention_mask"].sum()))
 
     def _option_tokens(self, request: Request) -> list[list[int]]:
         loaded = self._loaded
