@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.dynamic_superb.instances import KINDS
 from data.errors import UsageError, guarded
 from data.flags import FlagParser
 from data.variants import cli as build
@@ -23,6 +24,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 1 (validation found errors), 2 (bad input), 130 (stopped)."""
     arguments = _parser().parse_args(argv)
     return guarded(lambda: int(arguments.command(arguments)), _say)
+
+
+def _reword(arguments: argparse.Namespace) -> int:
+    from data.dynamic_superb.reword import reword
+    from data.hub import located
+
+    out = Path(arguments.out) if arguments.out else None
+    for path in reword(
+        located(arguments.path), arguments.kinds, seed=arguments.seed, out=out, overwrite=arguments.overwrite, say=_say
+    ):
+        print(path)  # noqa: T201  # stdout is for results
+    return 0
 
 
 def _merge(arguments: argparse.Namespace) -> int:
@@ -201,6 +214,18 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--out", required=True, metavar="PROMPTS.jsonl", help="where the prompts go")
     importing.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     importing.set_defaults(command=_import)
+    rewording = commands.add_parser(
+        "reword",
+        help="put instances of Dynamic-SUPERB in other words",
+        description="Write each instance once more beside it, over the same recordings: with its options in another "
+        "order, with synonyms for its labels, with its request paraphrased (docs/dynamic-superb.md).",
+    )
+    rewording.add_argument("path", metavar="DIR", help="folder of instances, one of them, or dynamic-superb")
+    rewording.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="only these kinds")
+    rewording.add_argument("--seed", type=int, default=0, help="another order, other templates")
+    rewording.add_argument("--out", metavar="DIR", help="where the new instances go (default: beside the originals)")
+    rewording.add_argument("--overwrite", action="store_true", help="replace instances that hold something else")
+    rewording.set_defaults(command=_reword)
     build.add(commands, _recogniser)
     return parser
 
