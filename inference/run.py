@@ -15,7 +15,7 @@ from data.errors import UsageError
 from data.records import Item, Response
 from inference import loop
 from inference.asking import Asking, options_of, several
-from inference.backends import SCORING, Backend, answering, load_backend
+from inference.backends import SCORING, Backend, answering, load_backend, max_clips
 from inference.backends.ray_cluster import RayCluster
 from inference.chat import messages_of
 from inference.manifest import Manifest
@@ -103,8 +103,8 @@ def run(
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}
-        if clips is not None and not clips["joined"]:
-            settings["clips_per_turn"] = most_clips
+        if clips is not None:
+            settings["clips_per_turn"] = min(most_clips, max_clips(options.model) or most_clips)
         if options.ray is not None:
             settings = {**asdict(options.ray), "backend": "ray", "model": settings}
         backend = load(settings) if before < total else None  # a model that is not there costs no earlier answer

@@ -732,6 +732,27 @@ def test_options_are_scored_where_they_can_be_read(options: run.Options, go: Go,
     assert run.default_run_name("owner/m", data, "text", "likelihood") == "owner_m-text-likelihood-speech"
 
 
+@pytest.mark.parametrize(("limit", "held"), [(None, 3), (5, 3), (2, 2), (1, 1)])
+def test_the_back_end_is_told_how_many_recordings_a_turn_will_hold(
+    options: run.Options, said: Said, data: Path, write_jsonl: Any, limit: int | None, held: int
+) -> None:
+    """Engines make room for as many as the data set's items have, or as the model takes; more are joined into one."""
+    names = [f"clips/o{number}.wav" for number in range(3)]
+    rows = [{"prompt": "?", "audio_path": names[0], "audio_paths": names[:count]} for count in (1, 2, 3)]
+    write_jsonl(data / "open-ended" / OPEN, [{**row, "key": key} for key, row in enumerate(rows)])
+    model, settings = Fake(), []
+
+    def load(given: Mapping[str, Any]) -> Fake:
+        settings.append(given)
+        return model
+
+    chosen = replace(options, model={"backend": "vllm", **({} if limit is None else {"max_clips": limit})})
+    run.run(chosen, say=said.append, show=said.results.append, progress=said.progress, load=load)
+    assert settings[0]["clips_per_turn"] == held
+    counts = {request.id.key: len(request.clips) for request in model.requests if request.id}
+    assert counts == {key: count if count <= (limit or 3) else 1 for key, count in enumerate((1, 2, 3))}
+
+
 @pytest.mark.parametrize(("long_audio", "failed"), [("truncate", 0), ("error", 5)])
 def test_long_audio_is_cut_or_refused_and_counted(
     options: run.Options, go: Go, said: Said, long_audio: str, failed: int
