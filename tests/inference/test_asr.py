@@ -396,10 +396,10 @@ def test_a_text_model_gets_transcripts_and_the_question(seconds: list[float], te
             return f"{clip.seconds:g} s"
 
     parts = Measuring("", Answer("fine"))
-    request = Request(tuple(tone(length) for length in seconds), text, None, SAMPLING)
+    request = Request(tuple(tone(length) for length in seconds), text, None, SAMPLING, options=("yes", "no"))
     answer = asyncio.run(Cascade(parts, parts).answer(request))
     (asked,) = parts.asked
-    assert (asked.clips, asked.text) == ((), expected)
+    assert (asked.clips, asked.text, asked.options) == ((), expected, ("yes", "no"))
     assert answer.transcript == "\n".join(f"{length:g} s" for length in seconds)
 
 
