@@ -95,8 +95,8 @@ class Bare:
 def measure(model: str) -> None:
     """Print the rounds and the median ratios."""
     paths = sorted(SAMPLE.rglob("*.ogg"))[:CLIPS]
-    requests = [Request(audio.clip(path, 16_000), None, None, SAMPLING) for path in paths]
-    bare = Bare(model, [request.clip for request in requests if request.clip is not None])
+    requests = [Request((audio.clip(path, 16_000),), None, None, SAMPLING) for path in paths]
+    bare = Bare(model, [request.clips[0] for request in requests])
     with asyncio.Runner() as runner:
         backend = TransformersModel({"id": model, "engine": {"device": "cpu"}})
 

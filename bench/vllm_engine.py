@@ -71,16 +71,15 @@ def measure(model: str) -> None:
     """Print the rounds and the median ratio."""
     settings = {"id": model, "engine": ENGINE}
     paths = sorted(SAMPLE.rglob("*.ogg"))[:CLIPS]
-    requests = [Request(audio.clip(path, 16_000), None, None, SAMPLING) for path in paths]
+    requests = [Request((audio.clip(path, 16_000),), None, None, SAMPLING) for path in paths]
     with asyncio.Runner() as runner:
         backend = VllmEngine(settings)
         prompts = [
             {
                 "prompt": backend.rendered(request),
-                "multi_modal_data": {"audio": (request.clip.samples, request.clip.rate)},
+                "multi_modal_data": {"audio": (request.clips[0].samples, request.clips[0].rate)},
             }
             for request in requests
-            if request.clip is not None
         ]
         bare = bare_engine(settings)
         ratios = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,16 @@ class Clip:
     def cut(self, seconds: float) -> Clip:
         """Return the clip's first so many seconds."""
         return Clip(self.samples[: round(seconds * self.rate)], self.rate, self.seconds)
+
+
+def joined(clips: Sequence[Clip], gap_seconds: float) -> Clip:
+    """Return clips of one rate as one, with that much silence (zeros) between each two."""
+    import numpy as np
+
+    rate = clips[0].rate
+    gap = np.zeros(round(gap_seconds * rate), dtype=np.float32)
+    pieces = [piece for clip in clips for piece in (gap, clip.samples)][1:]
+    return Clip(np.concatenate(pieces), rate, sum(clip.seconds for clip in clips) + gap_seconds * (len(clips) - 1))
 
 
 def clip(path: Path, rate: int) -> Clip:

@@ -6,23 +6,46 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from data import audio, dataset
+from data.dynamic_superb.options import read as options_in
 from data.errors import ModelError
 from data.records import Item, ItemId, Response
 from inference import preflight
-from inference.backends import Answer, Backend, Request
+from inference.backends import Answer, Backend, Request, max_clips
 from inference.manifest import Manifest
 from inference.options import Options
 from inference.reasoning import split_reasoning
 from inference.responses import ResponseFile
 
 DEFAULT_SAMPLING_RATE = 16_000  # Hz; what nearly every speech model takes
-READ_AHEAD = 16  # clips that are decoded while as many requests as may be are in flight
+GAP_SECONDS = 1.0  # silence between recordings that are joined, for models that hear one a turn
+READ_AHEAD = 16  # items whose clips are decoded while as many requests as may be are in flight
 
 
 _Ready = tuple[ResponseFile, Item, Request | Response]
+
+
+def options_of(item: Item) -> tuple[str, ...]:
+    """Return what an item's answer is chosen from, as its instruction says; nothing where that cannot be read."""
+    return options_in(str(item.fields.get("instruction", "")))
+
+
+def several(model: Mapping[str, Any], most: int) -> dict[str, Any] | None:
+    """Return how a model's turns hold the recordings of items that have several; None where no item has.
+
+    Args:
+        model: its settings.
+        most: the most recordings that an item has.
+    """
+    if most < 2:
+        return None
+    limit = max_clips(model)
+    joined = limit is not None and most > limit
+    return {"joined": True, "gap_seconds": GAP_SECONDS} if joined else {"joined": False}
 
 
 def pending(files: list[ResponseFile]) -> Iterator[tuple[ResponseFile, Item]]:
@@ -33,7 +56,11 @@ def pending(files: list[ResponseFile]) -> Iterator[tuple[ResponseFile, Item]]:
 
 
 class Asking:
-    """Asks the items of one run: speech is found, decoded and cut here, answers are checked and kept."""
+    """Asks the items of one run: speech is found, decoded and cut here, answers are checked and kept.
+
+    The recordings of an item come first in its turn, in their order, and behind them what is asked in writing. Where
+    the model takes fewer, they are joined into one, with GAP_SECONDS of silence between each two.
+    """
 
     def __init__(
         self,
@@ -50,6 +77,7 @@ class Asking:
         self._say = say
         self._rate: int = options.model.get("sampling_rate", DEFAULT_SAMPLING_RATE)
         self._limit: float | None = options.model.get("max_audio_seconds")
+        self._max_clips = max_clips(options.model)
         self._finder = dataset.AudioFinder(files[0].source.root, allow_outside=options.allow_outside_audio)
         self._first: ItemId | None = None
         self._failures_in_a_row = 0
@@ -59,8 +87,13 @@ class Asking:
 
     async def check(self) -> None:
         """Ask known recordings before the first real item, and say how many of the real ones are too long."""
-        clip = None if self._options.modality == "text" else audio.clip(preflight.CLIPS[0], self._rate)
-        await preflight.check(self._backend, self._request(clip, None), self._rate, self._say)
+        clips = () if self._options.modality == "text" else (audio.clip(preflight.CLIPS[0], self._rate),)
+        _, first = next(pending(self._files))
+        options = preflight.OPTIONS if self._options.score else ()
+        request = replace(self._request(clips, first), id=None, options=options)
+        counts = (len(item.audios) for _, item in pending(self._files))
+        together = bool(clips) and any(count > 1 and not self._joins(count) for count in counts)
+        await preflight.check(self._backend, request, self._rate, self._say, together=together)
         if self._limit is not None and self._options.modality != "text":
             await asyncio.to_thread(self._count_long)
 
@@ -91,20 +124,27 @@ class Asking:
 
     async def _ready(self, file: ResponseFile, item: Item) -> _Ready:
         """Return an item's request, or the response that its audio's fault makes of it."""
+        if self._options.score and not options_of(item):
+            reason = "no options to score: the item's instruction names none that can be read"
+            return file, item, Response(item.id, None, reason, permanent=True)
         if self._options.modality == "text":
-            return file, item, self._request(None, item)
+            return file, item, self._request((), item)
         try:
-            path = self._finder.find(item.id.audio or "", file.source.path)
-            clip = await asyncio.to_thread(audio.clip, path, self._rate)
+            paths = [self._finder.find(name, file.source.path) for name in item.audios]
+            clips = [await asyncio.to_thread(audio.clip, path, self._rate) for path in paths]
         except (dataset.AudioNotFound, audio.AudioUnreadable) as error:
             return file, item, Response(item.id, None, str(error))
-        if self._limit is not None and clip.seconds > self._limit:
+        if self._joins(len(clips)):
+            clips = [audio.joined(clips, GAP_SECONDS)]
+        for place, clip in enumerate(clips):
+            if self._limit is None or clip.seconds <= self._limit:
+                continue
             if self._options.long_audio == "error":
                 reason = f"audio of {clip.seconds:.1f} s is beyond the model's {self._limit:g} s"
                 return file, item, Response(item.id, None, reason, permanent=True)
-            clip = clip.cut(self._limit)
+            clips[place] = clip.cut(self._limit)
             self._cut_clips += 1
-        return file, item, self._request(clip, item)
+        return file, item, self._request(tuple(clips), item)
 
     def keep(self, file: ResponseFile, item: Item, response: Response) -> None:
         """Write an answer down.
@@ -138,21 +178,28 @@ class Asking:
         if self._cut_answers:
             self._say(f"{self._cut_answers} answers were cut at {self._options.sampling.max_tokens} tokens")
 
-    def _request(self, clip: audio.Clip | None, item: Item | None) -> Request:
+    def _request(self, clips: tuple[audio.Clip, ...], item: Item) -> Request:
         system = self._options.system.text if self._options.system else None
-        text = item.prompt if item is not None and clip is None else None
-        return Request(clip, text, system, self._options.sampling, None if item is None else item.id)
+        text = item.prompt if item.written or not clips else None
+        options = options_of(item) if self._options.score else ()
+        return Request(clips, text, system, self._options.sampling, item.id, options)
+
+    def _joins(self, count: int) -> bool:
+        return self._max_clips is not None and count > self._max_clips
 
     def _count_long(self) -> None:
         limit = self._limit or 0.0
         total = long = 0
         for file, item in pending(self._files):
-            total += 1
             try:
-                seconds = audio.seconds_of(self._finder.find(item.id.audio or "", file.source.path))
+                found = [audio.seconds_of(self._finder.find(name, file.source.path)) for name in item.audios]
             except dataset.AudioNotFound:
-                continue
-            long += seconds is not None and seconds > limit
+                found = []
+            lengths = [seconds or 0.0 for seconds in found]
+            if self._joins(len(lengths)):
+                lengths = [sum(lengths) + GAP_SECONDS * (len(lengths) - 1)]
+            total += max(1, len(lengths))
+            long += sum(seconds > limit for seconds in lengths)
         self._finder.matched_by_tail = 0
         if long:
             fate = "are cut" if self._options.long_audio == "truncate" else "fail"
@@ -174,17 +221,19 @@ def _response(item: Item, request: Request, answer: Answer, seconds: float) -> R
     if text is not None:
         thought, text = split_reasoning(text)
         reasoning = reasoning or thought
-    clip = request.clip
+    scores = answer.option_scores
+    used = sum(clip.seconds_used for clip in request.clips)
     extra = {
         "asr_transcript": answer.transcript,
+        "option_scores": scores and {option: round(score, 6) for option, score in scores.items()},
         "reasoning": reasoning,
         "finish_reason": answer.finish_reason,
         "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.completion_tokens,
         "latency_seconds": round(seconds, 3),
-        "audio_seconds_used": None if clip is None else round(clip.seconds_used, 3),
+        "audio_seconds_used": round(used, 3) if request.clips else None,
         # None, not 0, where nothing was cut: the field is there for those few lines only.
-        "audio_seconds_cut": None if clip is None else round(clip.seconds - clip.seconds_used, 3) or None,
+        "audio_seconds_cut": round(sum(clip.seconds for clip in request.clips) - used, 3) or None,
     }
     kept = {name: value for name, value in extra.items() if value is not None}
     return Response(item.id, text, answer.error, answer.permanent, kept)

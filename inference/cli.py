@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from data import dataset, hub
 from data.errors import UsageError, guarded
 from data.flags import FlagParser, assignment, fraction, not_negative, positive, share
-from data.suites import language, suite_named
+from data.suites import Suite, language, suite_named
 from inference import asr, models, run
 from inference.chat import Sampling
 from inference.options import Options, RayOptions
@@ -18,6 +19,7 @@ from inference.progress import Progress, say
 from prompts import templates
 
 MODALITIES = ("audio", "text", "transcript")
+SCORES = ("likelihood",)
 LONG_AUDIO = ("truncate", "error")
 DEFAULT_CONCURRENCY = 64
 DEFAULT_SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 2048, "seed": 0}
@@ -84,6 +86,7 @@ def _options(arguments: argparse.Namespace) -> Options:
             asr_api_key_env=arguments.asr_api_key_env,
             llm=arguments.llm,
             modality=arguments.modality,
+            max_clips=arguments.max_clips,
             engine=dict(arguments.engine_args or ()),
             trust_remote_code=arguments.trust_remote_code,
         )
@@ -91,7 +94,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     suite = suite_named(arguments.subset) if arguments.subset else None
     data = hub.located(arguments.dataset, suite) if arguments.dataset else dataset.SAMPLE
     named = Path(arguments.dataset) if arguments.dataset else dataset.SAMPLE
-    run_name = arguments.run_name or run.default_run_name(name, named, arguments.modality)
+    run_name = arguments.run_name or run.default_run_name(name, named, arguments.modality, arguments.score)
     if run_name in (".", "..") or "/" in run_name:
         raise UsageError(f"--run_name '{run_name}' is no folder name")
     return Options(
@@ -105,9 +108,10 @@ def _options(arguments: argparse.Namespace) -> Options:
         output_dir=Path(arguments.output_dir),
         run_name=run_name,
         sampling=_sampling(arguments, model),
-        system=_system(arguments.system_prompt),
+        system=_system(arguments.system_prompt, data, suite),
         concurrency=arguments.concurrency or model.get("concurrency", DEFAULT_CONCURRENCY),
         modality=arguments.modality,
+        score=arguments.score,
         long_audio=arguments.long_audio,
         max_failures=arguments.max_failures,
         ray=_ray(arguments),
@@ -143,10 +147,13 @@ def _sampling(arguments: argparse.Namespace, model: Mapping[str, Any]) -> Sampli
     return Sampling(**{**own, **given})
 
 
-def _system(choice: str | None) -> templates.Template | None:
-    if choice == "none":
-        return None
-    return templates.bundled("system") if choice is None else templates.load(Path(choice))
+def _system(choice: str | None, data: Path, suite: Suite | None) -> templates.Template | None:
+    """Return the chosen system line; by default, that for requests which are spoken, or written beside recordings."""
+    if choice is not None:
+        return None if choice == "none" else templates.load(Path(choice))
+    files = dataset.dataset_files(data, suite=suite)
+    written = any(item.written for file in files for item in islice(file.items(), 1))
+    return templates.bundled("system_written" if written else "system")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -179,6 +186,10 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument(
         "--modality", choices=MODALITIES, default="audio", help="the controls: the prompt as text, or what --asr heard"
     )
+    model.add_argument(
+        "--score", choices=SCORES, help="how likely each option of an instruction is, instead of an answer in words"
+    )
+    model.add_argument("--max_clips", type=positive, metavar="N", help="recordings a turn; of more, one is made")
     model.add_argument("--engine_args", nargs="+", type=assignment, metavar="NAME=VALUE", help="for vllm, transformers")
     model.add_argument("--trust_remote_code", action="store_true", help="run code that comes with the model")
     model.add_argument("--long_audio", choices=LONG_AUDIO, default="truncate", help="beyond the model's limit")

@@ -39,8 +39,15 @@ REMARKS = frozenset({"note", "source", "checked", "verified"})
 class Manifest:
     """run.json: what determined the run's answers, and how it went."""
 
-    def __init__(self, options: Options, sources: list[dataset.DatasetFile]) -> None:
+    def __init__(
+        self, options: Options, sources: list[dataset.DatasetFile], clips: Mapping[str, Any] | None = None
+    ) -> None:
         """Compare with the manifest that is there, if the run is continued.
+
+        Args:
+            options: what the run is to do.
+            sources: the data set's files that it is about.
+            clips: how turns hold several recordings; None where no item has several.
 
         Raises:
             UsageError: the answers that are there were made under other settings.
@@ -51,6 +58,7 @@ class Manifest:
             "run_name": options.run_name,
             "model": {"name": options.model_name, **_without_secrets(options.model)},
             "modality": options.modality,
+            "score": options.score,
             "long_audio": options.long_audio,
             "system_prompt": options.system.text if options.system else None,
             "system_prompt_id": options.system.prompt_id if options.system else None,
@@ -74,6 +82,7 @@ class Manifest:
                 "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
                 **_provenance(sources[0].root),
             },
+            **({"clips": noted} if (noted := clips or earlier.get("clips")) else {}),
             "packages": package_versions(),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
         }

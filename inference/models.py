@@ -32,6 +32,7 @@ class Choice:
         asr_api_key_env: the variable with their key; None for the usual one.
         llm: the text model of a cascade.
         modality: `audio`, `text` or `transcript`.
+        max_clips: how many recordings a turn may hold; None leaves that to the model.
         engine: arguments of the engine (vllm, transformers), on top of the row's.
         trust_remote_code: run code that comes with the model.
     """
@@ -46,6 +47,7 @@ class Choice:
     asr_api_key_env: str | None = None
     llm: str | None = None
     modality: str = "audio"
+    max_clips: int | None = None
     engine: Mapping[str, Any] | None = None
     trust_remote_code: bool = False
 
@@ -78,6 +80,8 @@ def chosen(choice: Choice) -> tuple[str, Settings]:
         settings = _heard_by(choice.asr, settings, choice)
     elif choice.asr and choice.backend != "cascade":
         raise UsageError("--asr needs --backend cascade or --modality transcript")
+    if choice.max_clips:
+        settings["max_clips"] = choice.max_clips
     return name, settings
 
 

@@ -46,6 +46,7 @@ class Options:
         system: the system line, or None.
         concurrency: how many items are in flight at once; on Ray, for each replica.
         modality: `audio`; `text` gives each prompt as text (a control); `transcript` what a recogniser heard.
+        score: `likelihood` has each item's options scored, instead of an answer written; None has it written.
         long_audio: `truncate` or `error`, for recordings beyond the model's `max_audio_seconds`.
         max_failures: so many failed items in a row end the run.
         ray: run the model in replicas on a Ray cluster; None in this process.
@@ -69,6 +70,7 @@ class Options:
     system: Template | None
     concurrency: int
     modality: str = "audio"
+    score: str | None = None
     long_audio: str = "truncate"
     max_failures: int = 20
     ray: RayOptions | None = None

@@ -21,6 +21,7 @@ ADDED_FIELDS = VERDICT_FIELDS | frozenset(
         "error",
         "error_permanent",
         "asr_transcript",
+        "option_scores",
         "reasoning",
         "finish_reason",
         "prompt_tokens",

@@ -14,8 +14,8 @@ from data import dataset, jsonl
 from data.errors import UsageError
 from data.records import Item, Response
 from inference import loop
-from inference.asking import Asking
-from inference.backends import Backend, load_backend
+from inference.asking import Asking, options_of, several
+from inference.backends import SCORING, Backend, answering, load_backend, max_clips
 from inference.backends.ray_cluster import RayCluster
 from inference.chat import messages_of
 from inference.manifest import Manifest
@@ -50,11 +50,11 @@ class Outcome:
     permanent: int = 0
 
 
-def default_run_name(model: str, data: Path, modality: str = "audio") -> str:
-    """Return the model's id, safe as a folder name, with the control's name and the data set's, if not the sample."""
+def default_run_name(model: str, data: Path, modality: str = "audio", score: str | None = None) -> str:
+    """Return the model's id, safe as a folder name, with what sets the run apart: control, score, and data set."""
     data = data.resolve()
     data_name = data.stem if data.is_file() else data.name
-    name = model if modality == "audio" else f"{model}-{modality}"
+    name = "-".join([model, *([] if modality == "audio" else [modality]), *filter(None, [score])])
     if data != dataset.SAMPLE.resolve():
         name = f"{name}-{data_name}"
     return re.sub(r"[^A-Za-z0-9._-]", "_", name)
@@ -83,19 +83,19 @@ def run(
         ModelError: the model cannot be used.
     """
     sources = _chosen_files(options, say)
-    if options.dry_run:
-        _dry_run(options, sources, show)
-        return Outcome([], 0, 0, 0)
-    for source in sources:  # read whole before anything is written
+    for source in sources:
         if source.path.resolve() == (options.folder / source.name).resolve():
             raise UsageError(f"{options.folder} is where the data set lies; choose another --run_name or --output_dir")
-        for _ in source.items():
-            pass
+    most_clips = _checked(options, sources)  # read whole before anything is written
+    clips = several(options.model, most_clips)
+    if options.dry_run:
+        _dry_run(options, sources, clips, show)
+        return Outcome([], 0, 0, 0)
     with ExitStack() as locks:
         # The files' own locks keep a grader out, which would replace a file that still grows.
         for path in (options.folder / "run", *(options.folder / source.name for source in sources)):
             locks.enter_context(jsonl.only_process(path))
-        manifest = Manifest(options, sources)
+        manifest = Manifest(options, sources, clips)
         files = [
             ResponseFile(source, options.folder, limit=options.limit, shard=options.shard, overwrite=options.overwrite)
             for source in sources
@@ -103,6 +103,8 @@ def run(
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}
+        if clips is not None:
+            settings["clips_per_turn"] = min(most_clips, max_clips(options.model) or most_clips)
         if options.ray is not None:
             settings = {**asdict(options.ray), "backend": "ray", "model": settings}
         backend = load(settings) if before < total else None  # a model that is not there costs no earlier answer
@@ -175,8 +177,38 @@ def _chosen_files(options: Options, say: Callable[[str], None]) -> list[dataset.
     return kept
 
 
-def _dry_run(options: Options, sources: list[dataset.DatasetFile], show: Callable[[str], None]) -> None:
-    Manifest(options, sources)  # refuses what the run would refuse
+def _checked(options: Options, sources: list[dataset.DatasetFile]) -> int:
+    """Read every item; return the most recordings that a turn is about.
+
+    Raises:
+        UsageError: the model cannot tell how likely options are, or no item has any.
+        DataError: a file is broken.
+    """
+    backend = answering(options.model).get("backend")
+    if options.score and backend not in SCORING:
+        raise UsageError(
+            f"--score {options.score} needs a model whose probabilities can be seen: --backend "
+            f"{' or '.join(SCORING)}; '{options.model_name}' is reached through {backend}"
+        )
+    most, scored = 0, False
+    for source in sources:
+        for item in source.items():
+            most = max(most, 0 if options.modality == "text" else len(item.audios))
+            scored = scored or bool(options.score and options_of(item))
+    if options.score and not scored:
+        raise UsageError(
+            f"--score {options.score} needs instructions that name their options; {options.dataset} has none"
+        )
+    return most
+
+
+def _dry_run(
+    options: Options,
+    sources: list[dataset.DatasetFile],
+    clips: Mapping[str, Any] | None,
+    show: Callable[[str], None],
+) -> None:
+    Manifest(options, sources, clips)  # refuses what the run would refuse
     total = 0
     for source in sources:
         file = ResponseFile(
@@ -187,11 +219,24 @@ def _dry_run(options: Options, sources: list[dataset.DatasetFile], show: Callabl
     heard = f", heard by {options.model['asr']}" if "asr" in options.model else ""
     show(f"in all {total} to ask of model '{options.model_name}'{heard}, sampling {asdict(options.sampling)}")
     first = next(sources[0].items())
+    if clips is not None:
+        how = (
+            f"joined, {clips['gap_seconds']:g} s of silence between two"
+            if clips["joined"]
+            else "in one turn, each apart"
+        )
+        show(f"several recordings of an item: {how}")
+    if options.score:
+        show(f"scored, not written: the options {json.dumps(options_of(first), ensure_ascii=False)} of the first item")
     finder = dataset.AudioFinder(sources[0].root, allow_outside=options.allow_outside_audio)
-    try:
-        sound = str(finder.find(first.id.audio or "", sources[0].path))
-    except dataset.AudioNotFound as error:
-        sound = str(error)
-    turn = first.prompt if options.modality == "text" else [{"type": "audio", "audio": sound}]
+    parts: list[dict[str, Any]] = []
+    for audio in first.audios if options.modality != "text" else ():
+        try:
+            parts.append({"type": "audio", "audio": str(finder.find(audio, sources[0].path))})
+        except dataset.AudioNotFound as error:
+            parts.append({"type": "audio", "audio": str(error)})
+    if first.written and parts:
+        parts.append({"type": "text", "text": first.prompt})
+    turn = parts or first.prompt
     show(f"prompt of the first item, {first.id}:")
     show(json.dumps(messages_of(options.system.text if options.system else None, turn), ensure_ascii=False, indent=2))

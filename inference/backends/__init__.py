@@ -19,21 +19,24 @@ from inference.chat import Sampling
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One user turn, ready to be sent: speech, or text in its place.
+    """One user turn, ready to be sent: recordings, and behind them what is asked in writing.
 
     Attributes:
-        clip: the speech, at the model's sampling rate; None where the turn is text.
-        text: the turn as text (the controls, and what a cascade heard); None where the turn is speech.
+        clips: the recordings, at the model's sampling rate, in order; none where the turn is text.
+        text: what is asked in writing: beside recordings, or alone (the controls, and what a cascade heard); None where
+            the recordings say it all.
         system: the system line, or None.
         sampling: how tokens are drawn.
         id: the item that is asked; None in the preflight.
+        options: answers whose likelihood is asked for; none where the model is to write one.
     """
 
-    clip: Clip | None
+    clips: tuple[Clip, ...]
     text: str | None
     system: str | None
     sampling: Sampling
     id: ItemId | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Answer:
         completion_tokens: tokens of the answer; None likewise.
         reasoning: what the model thought aloud before its answer, where the server keeps it apart.
         transcript: what a cascade's recogniser heard.
+        option_scores: the score of each option that the request names (see `likelihood`); `text` is the best of them.
     """
 
     text: str | None
@@ -59,6 +63,7 @@ class Answer:
     completion_tokens: int | None = None
     reasoning: str | None = None
     transcript: str | None = None
+    option_scores: Mapping[str, float] | None = None
 
 
 class Backend(Protocol):
@@ -90,6 +95,20 @@ BACKENDS = {
     "transformers": "inference.backends.transformers_model:TransformersModel",
     "vllm": "inference.backends.vllm_engine:VllmEngine",
 }
+# Those that can tell how likely given answers are.
+SCORING = ("transformers", "vllm")
+
+
+def answering(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of the model that answers: in a cascade, the text model's."""
+    llm = settings.get("llm")
+    return answering(llm) if settings.get("backend") == "cascade" and isinstance(llm, Mapping) else settings
+
+
+def max_clips(settings: Mapping[str, Any]) -> int | None:
+    """Return how many recordings a turn of a model may hold; None for any number. A class of one's own gets one."""
+    own: int | None = settings.get("max_clips", 1 if ":" in settings.get("backend", "") else None)
+    return own
 
 
 def load_backend(settings: Mapping[str, Any]) -> Backend:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from data.errors import UsageError
 from inference import asr, embedded
 from inference.asr import Transcriber
 from inference.backends import Answer, Backend, Request, load_backend
+from prompts import templates
 
 
 def load(settings: Mapping[str, Any]) -> Cascade:
@@ -37,28 +39,40 @@ class Cascade:
         """Join two loaded models."""
         self._transcriber = transcriber
         self._backend = backend
+        self._words = templates.bundled("transcript")
         self.revisions: dict[str, str] = {**getattr(backend, "revisions", {})}
         if transcriber.revision is not None:
             self.revisions["asr"] = transcriber.revision
 
     async def answer(self, request: Request) -> Answer:
         """Transcribe the speech and answer the transcript."""
-        if request.clip is None:
+        if not request.clips:
             return await self._backend.answer(request)
         try:
-            transcript = await self._transcriber.transcribe(request.clip)
+            heard = await asyncio.gather(*map(self._transcriber.transcribe, request.clips))
         except asr.TranscriptionFailed as error:
             return Answer(None, f"transcription failed: {error}", error.permanent)
-        answer = await self._backend.answer(replace(request, clip=None, text=transcript))
-        return replace(answer, transcript=transcript)
+        answer = await self._backend.answer(self._in_writing(request, heard))
+        return replace(answer, transcript="\n".join(heard) if any(heard) else "")
 
     def rendered(self, request: Request) -> str:
         """Return the text model's prompt with a placeholder for what is heard."""
-        if request.clip is None:
+        if not request.clips:
             return self._backend.rendered(request)
-        return self._backend.rendered(replace(request, clip=None, text="<transcript of the audio>"))
+        return self._backend.rendered(self._in_writing(request, ["<transcript of the audio>"] * len(request.clips)))
 
     async def close(self) -> None:
         """Free both models."""
         await self._transcriber.close()
         await self._backend.close()
+
+    def _in_writing(self, request: Request, heard: Sequence[str]) -> Request:
+        """Return the turn for the text model: a single recording that says it all is its transcript and nothing else.
+
+        Else every recording's transcript is called one, and what is asked in writing follows.
+        """
+        if request.text is None and len(heard) == 1:
+            return replace(request, clips=(), text=heard[0])
+        names = ["the recording"] if len(heard) == 1 else [f"recording {number + 1}" for number in range(len(heard))]
+        parts = [self._words.fill({"recording": name, "heard": text}) for name, text in zip(names, heard, strict=True)]
+        return replace(request, clips=(), text="\n\n".join([*parts, *filter(None, [request.text])]))

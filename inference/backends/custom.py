@@ -4,9 +4,11 @@
         def answer(self, samples, rate, text, system, sampling):
             return my_library.generate(samples, rate, prompt=system, max_new_tokens=sampling.max_tokens)
 
-`samples` are mono float32 at `rate` Hz, shape (n,), or None where `--modality text` gives the turn as `text`; `system`
-is the system line or None; `sampling` has `temperature`, `top_p`, `max_tokens` and `seed`. The method may be `async`; a
-plain one is called from one thread at a time. What it raises becomes that item's error.
+`samples` are mono float32 at `rate` Hz, shape (n,), or None where `--modality text` gives the turn as `text`. `text` is
+also what some data sets ask in writing beside the recording, else None. Several recordings of an item come joined, as
+one; with `--max_clips N` above 1, `samples` is a list of arrays always. `system` is the system line or None; `sampling`
+has `temperature`, `top_p`, `max_tokens` and `seed`. The method may be `async`; a plain one is called from one thread at
+a time. What it raises becomes that item's error.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class CustomModel:
             UsageError: there is no such module or class, or it has no method `answer`.
             ModelError: the class cannot be constructed.
         """
-        del settings  # the class has its own
+        self._several = settings.get("max_clips", 1) > 1  # of the settings the class has its own, but for this one
         module_name, _, class_name = name.partition(":")
         if str(Path.cwd()) not in sys.path:
             sys.path.append(str(Path.cwd()))
@@ -52,8 +54,9 @@ class CustomModel:
 
     async def answer(self, request: Request) -> Answer:
         """Hand the turn over and take the text."""
-        samples = None if request.clip is None else request.clip.samples
-        rate = None if request.clip is None else request.clip.rate
+        heard = [clip.samples for clip in request.clips]
+        samples = heard if self._several else heard[0] if heard else None
+        rate = request.clips[0].rate if request.clips else None
         arguments: tuple[Any, ...] = (samples, rate, request.text, request.system, request.sampling)
         try:
             if self._is_async:
@@ -69,8 +72,8 @@ class CustomModel:
 
     def rendered(self, request: Request) -> str:
         """Return the turn; what the class makes of it is its own affair."""
-        turn = request.text if request.clip is None else "<audio>"
-        return f"{request.system}\n\n{turn}" if request.system else str(turn)
+        parts = [request.system, *["<audio>"] * len(request.clips), request.text]
+        return "\n\n".join(part for part in parts if part)
 
     async def close(self) -> None:
         """Nothing is held here."""

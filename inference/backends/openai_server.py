@@ -7,7 +7,7 @@ import base64
 import io
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from data.audio import Clip
@@ -52,17 +52,13 @@ class OpenAIServer:
         """Send the turn and wait for its answer."""
         import soundfile
 
-        audio = ""
-        if request.clip is not None:
-            try:
-                audio = await asyncio.to_thread(_base64, request.clip, self._audio_format)
-            except soundfile.LibsndfileError as error:
-                return Answer(
-                    None, f"audio cannot be sent as {self._audio_format}: {error.error_string}", permanent=True
-                )
+        try:
+            audios = [await asyncio.to_thread(_base64, clip, self._audio_format) for clip in request.clips]
+        except soundfile.LibsndfileError as error:
+            return Answer(None, f"audio cannot be sent as {self._audio_format}: {error.error_string}", permanent=True)
         try:
             reply = await self._pool.complete(
-                self._messages(request, audio), request.sampling, extra=self._extra, stream=self._stream
+                self._messages(request, audios), request.sampling, extra=self._extra, stream=self._stream
             )
         except ChatError as error:
             return Answer(None, str(error), error.permanent)
@@ -70,23 +66,23 @@ class OpenAIServer:
 
     def rendered(self, request: Request) -> str:
         """Return the messages with a placeholder for the audio; the server's chat template does the rest."""
-        clip = request.clip
-        audio = "" if clip is None else f"<{clip.seconds_used:.1f} s of {self._audio_format}, {clip.rate} Hz>"
-        return json.dumps(self._messages(request, audio), ensure_ascii=False, indent=2)
+        audios = [f"<{clip.seconds_used:.1f} s of {self._audio_format}, {clip.rate} Hz>" for clip in request.clips]
+        return json.dumps(self._messages(request, audios), ensure_ascii=False, indent=2)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.close()
 
-    def _messages(self, request: Request, audio: str) -> list[dict[str, Any]]:
+    def _messages(self, request: Request, audios: Sequence[str]) -> list[dict[str, Any]]:
         folded = self._folded and request.system is not None
-        if request.clip is None and not folded:
+        if not audios and not folded:
             return messages_of(request.system, request.text or "")
         parts = [_text_part(request.system or "")] if folded else []
-        if request.clip is None:
-            parts.append(_text_part(request.text or ""))
-        else:
-            parts.append({"type": "input_audio", "input_audio": {"data": audio, "format": self._audio_format}})
+        parts += [
+            {"type": "input_audio", "input_audio": {"data": audio, "format": self._audio_format}} for audio in audios
+        ]
+        if request.text is not None:
+            parts.append(_text_part(request.text))
         return messages_of(None if folded else request.system, parts)
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import ModelError, ToolkitError, UsageError, printable
-from inference.backends import Answer, Backend, Request, load_backend
+from inference.backends import Answer, Backend, Request, answering, load_backend
 from inference.chat import without_credentials
 from inference.manifest import package_versions
 from inference.progress import say
@@ -400,22 +400,16 @@ def _unreachable(address: str) -> str | None:
 def _code(settings: Mapping[str, Any]) -> list[str]:
     """Return what travels to every node: this project, and the module of a class of one's own, if it lies here."""
     code = [ROOT / package for package in PACKAGES]
-    backend = _answering(settings)["backend"]
+    backend = answering(settings)["backend"]
     if ":" in backend:
         own = Path.cwd() / backend.partition(":")[0].partition(".")[0]
         code += [path for path in (own, own.with_suffix(".py")) if path.exists()][:1]
     return [str(path) for path in code]
 
 
-def _answering(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings of the model that answers: in a cascade, the text model's."""
-    llm = settings.get("llm")
-    return _answering(llm) if settings["backend"] == "cascade" and isinstance(llm, Mapping) else settings
-
-
 def _usual_resources(settings: Mapping[str, Any], nodes: list[Mapping[str, float]]) -> dict[str, float]:
     """Return what a replica needs: a core, and a GPU, or as many as the model is spread over."""
-    model = _answering(settings)
+    model = answering(settings)
     engine = model.get("engine", {})
     has_gpus = any(node.get("GPU") for node in nodes)
     if not has_gpus or model["backend"] in ON_THE_CPU or str(engine.get("device", "")).startswith("cpu"):
@@ -451,9 +445,7 @@ def _amounts(resources: Mapping[str, float]) -> str:
 
 def _writable(request: Request) -> Request:
     """Return the request with samples that may be written to, as they may without Ray."""
-    if request.clip is None:
-        return request
-    return replace(request, clip=replace(request.clip, samples=request.clip.samples.copy()))
+    return replace(request, clips=tuple(replace(clip, samples=clip.samples.copy()) for clip in request.clips))
 
 
 def _reason(error: BaseException) -> str:

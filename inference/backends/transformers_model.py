@@ -10,6 +10,7 @@ What is asked of a checkpoint, and nothing else:
 - **Length of the audio.** Feature extractors cut by default (Whisper's at 30 s); that is switched off. A model that
   takes longer clips gets them whole (Voxtral, in chunks of 30 s); with one that does not the item fails, and says why.
   Cutting is the run's affair (`max_audio_seconds`), where it is counted.
+- **Options.** Where answers are given, their likelihood is computed and nothing is written (see `likelihood`).
 - **Batches.** Requests that wait at the same time go together, similar lengths first, padded on the left. Kernels add
   in another order for another batch size: in float32 that is some 1e-6 and greedy answers are the same; in bfloat16 a
   near tie between two tokens may fall either way. Sampled answers depend on the batch always, which is seeded as a
@@ -32,7 +33,7 @@ from typing import Any
 
 from data.audio import Clip
 from data.errors import ModelError, UsageError
-from inference.backends import Answer, Request
+from inference.backends import Answer, Request, likelihood
 from inference.backends.checkpoints import check_rate, described, is_out_of_memory, load_failure, place_of, revision_of
 from inference.chat import Sampling, messages_of
 
@@ -115,7 +116,7 @@ class TransformersModel:
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request, together with others that wait at the same time."""
-        if request.clip is not None and self._loaded.extractor is None:
+        if request.clips and self._loaded.extractor is None:
             return Answer(None, "the model takes no audio", permanent=True)
         waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -182,7 +183,7 @@ class TransformersModel:
         first = self._waiting[0].request
         alike = [waiting for waiting in self._waiting if _kind(waiting.request) == _kind(first)]
         alike.sort(key=lambda waiting: abs(_length(waiting.request) - _length(first)))
-        batch = alike[: self._batch_size]
+        batch = alike[: 1 if first.options else self._batch_size]
         self._waiting = [waiting for waiting in self._waiting if waiting not in batch]
         return batch
 
@@ -220,7 +221,7 @@ class TransformersModel:
             options["processor_kwargs"] = {
                 "return_tensors": "pt",
                 "text_kwargs": {"padding": True},
-                **({"audio_kwargs": self._audio_options(requests[0].clip)} if requests[0].clip else {}),
+                **({"audio_kwargs": self._audio_options(requests[0].clips[0])} if requests[0].clips else {}),
             }
         with self._tokenizing:
             return dict(loaded.processor.apply_chat_template(conversations, **options))
@@ -257,11 +258,12 @@ class TransformersModel:
     def _reason(self, request: Request, reason: str) -> str:
         """Return why an item failed, with the likely cause where its audio is longer than the features of a model."""
         samples = getattr(self._loaded.extractor, "n_samples", None)
-        if request.clip is None or not samples or len(request.clip.samples) <= samples:
+        longest = max(request.clips, key=lambda clip: len(clip.samples), default=None)
+        if longest is None or not samples or len(longest.samples) <= samples:
             return reason
-        seconds = samples / request.clip.rate
+        seconds = samples / longest.rate
         return (
-            f"audio of {request.clip.seconds_used:.1f} s; the model's features hold {seconds:g} s "
+            f"audio of {longest.seconds_used:.1f} s; the model's features hold {seconds:g} s "
             f"(max_audio_seconds = {seconds:g} cuts, and counts): {reason}"
         )
 
@@ -269,6 +271,8 @@ class TransformersModel:
         """Return the answers to a prepared batch."""
         import torch
 
+        if requests[0].options:
+            return [self._scored(requests[0], inputs)]
         loaded, sampling = self._loaded, requests[0].sampling
         torch.manual_seed(sampling.seed or 0)
         with torch.inference_mode():
@@ -284,6 +288,54 @@ class TransformersModel:
                 self._answer(row, count, sampling.max_tokens)
                 for row, count in zip(tokens[:, prompt_length:].tolist(), prompt_tokens, strict=True)
             ]
+
+    def _scored(self, request: Request, inputs: dict[str, Any]) -> Answer:
+        """Return how likely a prompt's options are: the prompt goes through the model once, then all options together.
+
+        No item shares a batch with another, so that a score depends on nothing else. The options are padded behind
+        their ends, where no token of theirs can look.
+        """
+        import torch
+
+        loaded = self._loaded
+        with self._tokenizing:
+            options = self._option_tokens(request)
+        prompt = _on_device(inputs, loaded.model)
+        width = max(map(len, options))
+        rows = torch.tensor([tokens + tokens[:1] * (width - len(tokens)) for tokens in options])
+        only_last = "logits_to_keep" in inspect.signature(loaded.model.forward).parameters
+        with torch.inference_mode():
+            read = loaded.model(**prompt, use_cache=True, **({"logits_to_keep": 1} if only_last else {}))
+            logits = read.logits[:, -1:].expand(len(options), -1, -1)
+            if width > 1:
+                read.past_key_values.batch_repeat_interleave(len(options))
+                # Without a mask, every model counts on from the cache; given one, some place the tokens by it anew.
+                # An option's last token is foretold, and tells nothing more.
+                shown = rows[:, :-1].to(loaded.model.device)
+                going_on = loaded.model(input_ids=shown, past_key_values=read.past_key_values, use_cache=True)
+                logits = torch.cat([logits, going_on.logits], dim=1)
+            chosen = rows.to(logits.device)[:, :, None]
+            logarithms = logits.float().log_softmax(dim=-1).gather(2, chosen)[:, :, 0].tolist()
+        scores = {
+            option: sum(row[: len(tokens)]) / len(tokens)
+            for option, tokens, row in zip(request.options, options, logarithms, strict=True)
+        }
+        return likelihood.answer_of(scores, int(inputs["attention_mask"].sum()))
+
+    def _option_tokens(self, request: Request) -> list[list[int]]:
+        loaded = self._loaded
+
+        def encode(text: str) -> list[int]:
+            return list(loaded.tokenizer.encode(text, add_special_tokens=False)) if text else []
+
+        def answered(option: str) -> str:
+            turn = option if loaded.processor is loaded.tokenizer else [_text_part(option)]
+            messages = [*self._conversation(request), {"role": "assistant", "content": turn}]
+            return str(loaded.processor.apply_chat_template(messages, tokenize=False, continue_final_message=True))
+
+        if loaded.is_mistral:
+            return likelihood.option_tokens(request.options, encode)
+        return likelihood.option_tokens(request.options, encode, self.rendered(request), answered)
 
     def _answer(self, row: list[int], prompt_tokens: int, max_tokens: int) -> Answer:
         """Return one answer from its tokens, which padding follows where others of the batch are longer."""
@@ -334,16 +386,13 @@ class TransformersModel:
         """Return a request as the messages that its chat template takes."""
         system, folded = (None, request.system) if self._folded else (request.system, None)
         text = request.text or ""
-        if self._loaded.processor is self._loaded.tokenizer:
-            return messages_of(system, f"{folded}\n\n{text}" if folded else text)
-        parts: list[dict[str, Any]] = []
-        if request.clip is None:
-            parts.append({"type": "text", "text": f"{folded}\n\n{text}" if folded else text})
-        else:
-            if folded:
-                parts.append({"type": "text", "text": f"{folded}\n\n"})
-            parts.append(self._audio_part(request.clip))
-        return messages_of(system, parts)
+        if not request.clips:
+            text = f"{folded}\n\n{text}" if folded else text
+            single = self._loaded.processor is self._loaded.tokenizer
+            return messages_of(system, text if single else [_text_part(text)])
+        parts = [_text_part(f"{folded}\n\n")] if folded else []
+        parts += map(self._audio_part, request.clips)
+        return messages_of(system, [*parts, _text_part(text)] if text else parts)
 
     def _audio_part(self, clip: Clip) -> dict[str, Any]:
         if not self._loaded.is_mistral:
@@ -353,19 +402,23 @@ class TransformersModel:
     def _check_template(self, name: str) -> None:
         """Raise the error of a checkpoint that has no chat template: a base model follows no instructions."""
         try:
-            self.rendered(Request(None, "Hello.", None, Sampling(0.0, 1.0, 1)))
+            self.rendered(Request((), "Hello.", None, Sampling(0.0, 1.0, 1)))
         except Exception as error:  # templates and tokenisers raise anything
             raise ModelError(f"{name} has no usable chat template ({described(error)}); is it a base model?") from None
 
 
-def _kind(request: Request) -> tuple[bool, Sampling]:
+def _kind(request: Request) -> tuple[bool, bool, Sampling]:
     """Return what requests of one batch must share."""
-    return request.clip is None, request.sampling
+    return bool(request.clips), bool(request.options), request.sampling
 
 
 def _length(request: Request) -> int:
     """Return a request's size, comparable among requests of one kind: samples, or characters."""
-    return len(request.clip.samples) if request.clip is not None else len(request.text or "")
+    return sum(len(clip.samples) for clip in request.clips) or len(request.text or "")
+
+
+def _text_part(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def _wav(clip: Clip) -> bytes:

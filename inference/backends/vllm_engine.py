@@ -6,32 +6,33 @@ placeholder where the audio stands. The clip itself goes to the engine as sample
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import importlib
 import io
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from data.audio import Clip
 from data.errors import ModelError, UsageError
-from inference.backends import Answer, Request
+from inference.backends import Answer, Request, likelihood
 from inference.chat import Sampling, messages_of
 
 # Only where the user has not said otherwise; vLLM logs to standard output unless told, and that is for results.
 ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_NO_USAGE_STATS": "1"}
 # A run asks every clip once, so features kept for a second time would only fill the memory.
 ENGINE_DEFAULTS: Mapping[str, Any] = {
-    "limit_mm_per_prompt": {"audio": 1},
     "mm_processor_cache_gb": 0,
     "disable_log_stats": True,
     "use_tqdm_on_load": False,
 }
 HOW_TO_INSTALL = "install it with: pip install -e '.[vllm]'"
+GAVE_UP = ("abort", "error")  # reasons why an answer ended that are none
 SHUTDOWN_SECONDS = 10.0
 LONGEST_REASON = 300  # characters of one of vLLM's messages, which may go on for pages
 
@@ -43,7 +44,8 @@ class VllmEngine:
         """Load the weights and start the engine's processes.
 
         Args:
-            settings: `id`, the model's name on the hub or its folder; `engine`, vLLM's engine arguments by their Python
+            settings: `id`, the model's name on the hub or its folder; `clips_per_turn`, the most recordings that a
+                request will have (default: 1); `engine`, vLLM's engine arguments by their Python
                 names (dtype, max_model_len, tensor_parallel_size, ...); `trust_remote_code`; `system_line`, `given` or
                 `folded` into the user turn; `placeholder`, the prompt text that stands for the audio where the chat
                 template does not write it; `stop` and `stop_token_ids`; `lora`, a folder of the model that holds the
@@ -80,9 +82,12 @@ class VllmEngine:
         try:
             prompt = await self._prompt(request)
             sampling = self._sampling(request.sampling)
+            options = self._option_tokens(request)
         except Exception as error:  # each model's processor raises its own; the engine has not seen the item yet
             return Answer(None, _reason(error), permanent=not isinstance(error, TimeoutError))
         try:
+            if options:
+                return await self._scored(prompt, options)
             output = await self._generate(prompt, sampling)
         except EngineDeadError:
             raise ModelError(
@@ -115,6 +120,65 @@ class VllmEngine:
             last = output
         return last
 
+    async def _scored(self, prompt: Any, options: Mapping[str, Sequence[int]]) -> Answer:
+        """Return how likely options are: of each beginning that some of them share, one step that says what may follow.
+
+        The prompt is read once: vLLM keeps what it computed of it for the other steps (its prefix cache).
+        """
+        following: dict[tuple[int, ...], set[int]] = {}
+        for tokens in options.values():
+            for place, token in enumerate(tokens):
+                following.setdefault(tuple(tokens[:place]), set()).add(token)
+        first = await self._step(prompt, (), following.pop(()))
+        others = await asyncio.gather(*(self._step(prompt, start, tokens) for start, tokens in following.items()))
+        steps = dict(zip([(), *following], [first, *others], strict=True))
+        for output in steps.values():
+            if output.outputs[0].finish_reason in GAVE_UP:
+                return _answer(output)
+
+        def logarithm(tokens: Sequence[int], place: int) -> float:
+            return float(steps[tuple(tokens[:place])].outputs[0].logprobs[0][tokens[place]].logprob)
+
+        means = {
+            option: sum(logarithm(tokens, place) for place in range(len(tokens))) / len(tokens)
+            for option, tokens in options.items()
+        }
+        return likelihood.answer_of(means, len(first.prompt_token_ids or ()))
+
+    async def _step(self, prompt: Any, start: Sequence[int], following: Iterable[int]) -> Any:
+        """Return vLLM's output for a prompt that goes on with some tokens, with the probabilities of the next ones."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        sampling = SamplingParams(
+            temperature=0.0,
+            max_tokens=1,
+            logprob_token_ids=sorted(following),
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        tokens = [*prompt["prompt_token_ids"], *start]
+        return await self._generate({**prompt, "prompt_token_ids": tokens}, sampling)
+
+    def _option_tokens(self, request: Request) -> dict[str, list[int]]:
+        """Return each of the request's options with its tokens behind the prompt."""
+        if not request.options:
+            return {}
+        renderer = self._engine.renderer
+
+        def encode(text: str) -> list[int]:
+            return list(renderer.tokenizer.encode(text, add_special_tokens=False)) if text else []
+
+        def answered(option: str) -> str:
+            messages = [*self._messages(request), {"role": "assistant", "content": option}]
+            return str(renderer.render_messages(messages, self._chat_parameters(answered=True))[1]["prompt"])
+
+        if self._encoded_audio:
+            tokens = likelihood.option_tokens(request.options, encode)
+        else:
+            tokens = likelihood.option_tokens(request.options, encode, self.rendered(request), answered)
+        return dict(zip(request.options, tokens, strict=True))
+
     async def _prompt(self, request: Request) -> Any:
         """Return the request as vLLM's engine takes it: tokens, and the features of the audio.
 
@@ -122,9 +186,9 @@ class VllmEngine:
         """
         renderer = self._engine.renderer
         _, prompt = await renderer.render_messages_async(self._messages(request), self._chat_parameters())
-        if request.clip is not None:
-            # In place of the stand-in that `_audio_part` gave the template.
-            prompt["multi_modal_data"] = {"audio": [(request.clip.samples, request.clip.rate)]}
+        if request.clips:
+            # In place of the stand-ins that `_audio_part` gave the template.
+            prompt["multi_modal_data"] = {"audio": [(clip.samples, clip.rate) for clip in request.clips]}
             prompt.pop("multi_modal_uuids", None)
         # The template has written the special tokens already.
         tokens = renderer.default_chat_tok_params.with_kwargs(add_special_tokens=False)
@@ -134,13 +198,15 @@ class VllmEngine:
     def _messages(self, request: Request) -> list[dict[str, Any]]:
         """Return the conversation; a folded system line is the first part of the user turn."""
         system = None if self._folded else request.system
+        text = request.text or ""
         turn: str | list[dict[str, Any]]
-        if request.clip is None:
-            turn = request.text or ""
+        if not request.clips:
+            turn = text
         elif self._placeholder is not None:
-            turn = self._placeholder
+            turn = self._placeholder * len(request.clips) + text
         else:
-            turn = [self._audio_part(request.clip)]
+            turn = [self._audio_part(clip, number) for number, clip in enumerate(request.clips)]
+            turn += [{"type": "text", "text": text}] if text else []
         if self._folded and request.system:
             if isinstance(turn, str):
                 turn = f"{request.system}\n\n{turn}"
@@ -148,20 +214,24 @@ class VllmEngine:
                 turn = [{"type": "text", "text": request.system}, *turn]
         return messages_of(system, turn)
 
-    def _audio_part(self, clip: Clip) -> dict[str, Any]:
-        """Return the content part that stands for the speech.
+    def _audio_part(self, clip: Clip, number: int) -> dict[str, Any]:
+        """Return the content part that stands for a recording, by its number in the turn.
 
         vLLM lets a part name audio that it already holds, and then decodes nothing: the template needs no more than
         that. Mistral's tokenizer counts the samples itself and has to be given them.
         """
         if self._encoded_audio:
             return {"type": "input_audio", "input_audio": {"data": _wav(clip), "format": "wav"}}
-        return {"type": "input_audio", "input_audio": {}, "uuid": "speech"}
+        return {"type": "input_audio", "input_audio": {}, "uuid": f"speech-{number}"}
 
-    def _chat_parameters(self) -> Any:
+    def _chat_parameters(self, *, answered: bool = False) -> Any:
         from vllm.renderers import ChatParams
 
-        keywords = {"add_generation_prompt": True, "continue_final_message": False, "tokenize": self._encoded_audio}
+        keywords = {
+            "add_generation_prompt": not answered,
+            "continue_final_message": answered,
+            "tokenize": self._encoded_audio,
+        }
         return ChatParams(chat_template_kwargs=keywords)
 
     def _sampling(self, sampling: Sampling) -> Any:
@@ -182,10 +252,12 @@ class VllmEngine:
 def engine_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments of vLLM's engine for a model's settings."""
     lora = {"enable_lora": True} if settings.get("lora") else {}
+    engine = settings.get("engine", {})
     return {
         **ENGINE_DEFAULTS,
         **lora,
-        **settings.get("engine", {}),
+        **engine,
+        "limit_mm_per_prompt": {"audio": settings.get("clips_per_turn", 1), **engine.get("limit_mm_per_prompt", {})},
         "model": str(settings["id"]),
         "trust_remote_code": bool(settings.get("trust_remote_code", False)),
         "generation_config": "vllm",  # no sampling defaults of the model's; its end-of-text tokens are kept
@@ -274,7 +346,7 @@ def _looks_like_a_path(model: str) -> bool:
 def _answer(output: Any) -> Answer:
     """Read vLLM's final RequestOutput."""
     reply = output.outputs[0]
-    if reply.finish_reason in ("abort", "error"):
+    if reply.finish_reason in GAVE_UP:
         return Answer(None, f"vllm gave up on the request ({reply.stop_reason or reply.finish_reason})")
     return Answer(
         reply.text,

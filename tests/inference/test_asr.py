@@ -346,7 +346,7 @@ def through(parts: Scripted) -> Answer:
     async def once() -> Answer:
         cascade = Cascade(parts, parts)
         try:
-            return await cascade.answer(Request(tone(), None, "Obey.", SAMPLING))
+            return await cascade.answer(Request((tone(),), None, "Obey.", SAMPLING))
         finally:
             await cascade.close()
 
@@ -367,6 +367,49 @@ def test_a_transcript_outlives_the_text_model_s_failure() -> None:
     assert (answer.text, answer.error, answer.transcript) == (None, "HTTP 500", "Say it.")
 
 
+HEARD = "What a speech recogniser heard in {}:\n{}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text", "expected"),
+    [
+        ([0.5], None, "0.5 s"),
+        ([0.5], "What is it?", HEARD.format("the recording", "0.5 s") + "\n\nWhat is it?"),
+        (
+            [0.5, 2.0],
+            "The same?",
+            "\n\n".join([HEARD.format("recording 1", "0.5 s"), HEARD.format("recording 2", "2 s"), "The same?"]),
+        ),
+        (
+            [0.5, 2.0],
+            None,
+            "\n\n".join([HEARD.format("recording 1", "0.5 s"), HEARD.format("recording 2", "2 s")]),
+        ),
+    ],
+    ids=["spoken alone", "asked in writing", "two, asked in writing", "two, spoken alone"],
+)
+def test_a_text_model_gets_transcripts_and_the_question(seconds: list[float], text: str | None, expected: str) -> None:
+    """Each recording is heard by itself; what is asked in writing follows, and a transcript is called one beside it."""
+
+    class Measuring(Scripted):
+        async def transcribe(self, clip: audio.Clip) -> str:
+            return f"{clip.seconds:g} s"
+
+    parts = Measuring("", Answer("fine"))
+    request = Request(tuple(tone(length) for length in seconds), text, None, SAMPLING, options=("yes", "no"))
+    answer = asyncio.run(Cascade(parts, parts).answer(request))
+    (asked,) = parts.asked
+    assert (asked.clips, asked.text, asked.options) == ((), expected, ("yes", "no"))
+    assert answer.transcript == "\n".join(f"{length:g} s" for length in seconds)
+
+
+def test_recordings_of_nothing_have_no_transcript() -> None:
+    """Where nothing is heard in any of several recordings, the transcript is empty, and counted as such."""
+    parts = Scripted("", Answer("fine"))
+    answer = asyncio.run(Cascade(parts, parts).answer(Request((tone(), tone()), "The same?", None, SAMPLING)))
+    assert answer.transcript == ""
+
+
 def test_a_recogniser_that_is_gone_ends_the_run() -> None:
     """A ModelError passes through."""
     with pytest.raises(ModelError, match="not there"):
@@ -379,7 +422,7 @@ def test_a_deaf_recogniser_is_noticed_before_the_run(heard: str) -> None:
     said: list[str] = []
     parts = Scripted(heard, Answer("fine"))
     clip = audio.clip(preflight.CLIPS[0], asr.SAMPLING_RATE)
-    request = Request(clip, None, None, SAMPLING)
+    request = Request((clip,), None, None, SAMPLING)
     asyncio.run(preflight.check(Cascade(parts, parts), request, asr.SAMPLING_RATE, said.append))
     assert ("warning: the recogniser heard nothing in a known recording" in said) == (heard == "")
 

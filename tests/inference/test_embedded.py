@@ -54,7 +54,7 @@ def answer_all(row: Mapping[str, Any], paths: list[Path], concurrency: int) -> l
         async def one(path: Path) -> Answer:
             async with places:
                 clip = audio.clip(path, asr.SAMPLING_RATE)
-                return await cascade.answer(Request(clip, None, templates.bundled("system").text, GREEDY))
+                return await cascade.answer(Request((clip,), None, templates.bundled("system").text, GREEDY))
 
         try:
             return list(await asyncio.gather(*map(one, paths)))
@@ -125,8 +125,8 @@ def test_the_text_model_alone_takes_no_speech(clips: list[tuple[Path, str]]) -> 
 
     async def both() -> tuple[Answer, Answer]:
         model = load_backend(models.chosen(models.Choice(model="embedded-llm"))[1])
-        speech = Request(audio.clip(clips[0][0], 16_000), None, None, GREEDY)
-        text = Request(None, "Say hello.", None, GREEDY)
+        speech = Request((audio.clip(clips[0][0], 16_000),), None, None, GREEDY)
+        text = Request((), "Say hello.", None, GREEDY)
         try:
             return await model.answer(speech), await model.answer(text)
         finally:

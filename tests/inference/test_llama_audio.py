@@ -92,7 +92,9 @@ def ask(url: str, clip: Clip | None, **settings: Any) -> Answer:
     async def once() -> Answer:
         server = back_end(url, **settings)
         try:
-            return await server.answer(Request(clip, None if clip else "Say hello.", "Obey.", SAMPLING))
+            return await server.answer(
+                Request((clip,) if clip else (), None if clip else "Say hello.", "Obey.", SAMPLING)
+            )
         finally:
             await server.close()
 
@@ -106,7 +108,7 @@ def checked(url: str, clip: Clip) -> list[str]:
         said: list[str] = []
         server = back_end(url)
         try:
-            await preflight.check(server, Request(clip, None, "Obey.", SAMPLING), SAMPLING_RATE, said.append)
+            await preflight.check(server, Request((clip,), None, "Obey.", SAMPLING), SAMPLING_RATE, said.append)
         finally:
             await server.close()
         return said

@@ -19,7 +19,7 @@ TEXTS = {
     "backend", "id", "label", "system_line", "placeholder", "lora", "base_url", "api_key_env", "audio_format", "asr",
     "asr_language", "asr_base_url", "asr_api_key_env", "llm", "note", "source", "checked", "verified",
 }  # fmt: skip
-FIGURES = {"concurrency", "sampling_rate", "max_audio_seconds", "timeout_seconds"}
+FIGURES = {"concurrency", "sampling_rate", "max_audio_seconds", "max_clips", "timeout_seconds"}
 LISTS = {"languages": str, "stop": str, "stop_token_ids": int}
 TABLES = {"sampling", "engine", "request"}
 SWITCHES = {"stream", "trust_remote_code"}

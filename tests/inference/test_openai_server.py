@@ -43,12 +43,12 @@ def tone(seconds: float = 0.5, rate: int = RATE) -> Clip:
 
 def spoken(clip: Clip | None = None, system: str | None = "Obey.") -> Request:
     """Return a speech turn."""
-    return Request(clip or tone(), None, system, SAMPLING)
+    return Request((clip or tone(),), None, system, SAMPLING)
 
 
 def written(text: str = "Say it.", system: str | None = "Obey.") -> Request:
     """Return a text turn."""
-    return Request(None, text, system, SAMPLING)
+    return Request((), text, system, SAMPLING)
 
 
 @pytest.fixture
@@ -113,6 +113,23 @@ def test_a_speech_turn_is_the_audio_alone(scripted_server: Any, ask: Any) -> Non
         "modalities": ["text"],
     }
     assert answer == Answer("fine", finish_reason="stop", prompt_tokens=7, completion_tokens=3)
+
+
+@pytest.mark.parametrize("line", ["given", "folded"])
+def test_recordings_come_first_and_the_question_behind_them(line: str, scripted_server: Any, ask: Any) -> None:
+    """A turn of two recordings and a written question has a part for each, in that order, also in what is shown."""
+    turn = replace(spoken(), clips=(tone(0.5), tone(0.25)), text="The same?")
+    ask(turn, system_line=line)
+    user = scripted_server.calls[0].body["messages"][-1]
+    audios = [base64.b64encode(encoded(clip, "wav")).decode() for clip in turn.clips]
+    folded = [{"type": "text", "text": "Obey."}] if line == "folded" else []
+    assert user["content"] == [
+        *folded,
+        *({"type": "input_audio", "input_audio": {"data": audio, "format": "wav"}} for audio in audios),
+        {"type": "text", "text": "The same?"},
+    ]
+    shown = OpenAIServer({"id": "hears-1", "base_url": ["http://h/v1"]}).rendered(turn)
+    assert shown.index("<0.5 s of wav") < shown.index("<0.2 s of wav") < shown.index("The same?")
 
 
 def test_a_text_turn_is_plain_text(scripted_server: Any, ask: Any) -> None:
@@ -755,7 +772,7 @@ def test_what_never_passes_is_asked_of_one_server_only(scripted_server: Any, sec
 def test_a_real_server_answers_text(stream: bool, embedded_server: Any, ask: Any) -> None:
     """llama.cpp's own server answers, whole and in pieces, and counts."""
     answer = ask(
-        Request(None, "What is the capital of France?", None, replace(SAMPLING, max_tokens=12)),
+        Request((), "What is the capital of France?", None, replace(SAMPLING, max_tokens=12)),
         base_url=[embedded_server.base_url],
         id=embedded.LLM_NAME,
         stream=stream,
@@ -790,7 +807,7 @@ def test_thinking_until_the_limit_is_an_empty_answer(
     async def ask() -> Answer:
         server = OpenAIServer({"id": "m", "base_url": [scripted_server.base_url]})
         try:
-            return await server.answer(Request(None, "Think.", None, Sampling(0.0, 1.0, 4, 0)))
+            return await server.answer(Request((), "Think.", None, Sampling(0.0, 1.0, 4, 0)))
         finally:
             await server.close()
 

@@ -462,14 +462,14 @@ def test_replicas_get_samples_of_their_own() -> None:
     """Ray hands arrays over write-protected; a model may write to its clip as it may without Ray."""
     samples = np.ones(4, dtype=np.float32)
     samples.flags.writeable = False
-    request = Request(Clip(samples, 16_000, 0.5), None, "Be brief.", Sampling(0.0, 1.0, 8))
+    request = Request((Clip(samples, 16_000, 0.5),), None, "Be brief.", Sampling(0.0, 1.0, 8))
     writable = ray_cluster._writable(request)
-    assert writable.clip is not None
-    writable.clip.samples[:] = 0
-    assert replace(writable, clip=request.clip) == request
-    assert (writable.clip.rate, writable.clip.seconds) == (16_000, 0.5)
-    text = replace(request, clip=None, text="Hello.")
-    assert ray_cluster._writable(text) is text
+    (clip,) = writable.clips
+    clip.samples[:] = 0
+    assert replace(writable, clips=request.clips) == request
+    assert (clip.rate, clip.seconds) == (16_000, 0.5)
+    text = replace(request, clips=(), text="Hello.")
+    assert ray_cluster._writable(text) == text
 
 
 @pytest.mark.parametrize(

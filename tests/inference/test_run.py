@@ -198,9 +198,9 @@ def test_the_model_gets_system_line_and_sampling(options: run.Options, go: Go) -
     (request,) = model.requests
     assert (request.system, request.sampling) == ("Listen well.", options.sampling)
     assert request.text is None
-    assert request.clip is not None
-    assert request.clip.rate == 16_000
-    assert len(request.clip.samples) == request.clip.seconds * 16_000
+    (clip,) = request.clips
+    assert clip.rate == 16_000
+    assert len(clip.samples) == clip.seconds * 16_000
 
 
 def test_bad_audio_becomes_an_error_on_its_line(options: run.Options, go: Go, data: Path, said: Said) -> None:
@@ -702,10 +702,55 @@ def test_the_text_control_gives_the_prompt(options: run.Options, go: Go) -> None
     """With modality text the model gets the prompt, and no audio is needed."""
     model = Fake()
     go(options, model, modality="text")
-    assert [(request.clip, request.text) for request in model.requests] == [
-        (None, f"Say o{number}.") for number in range(5)
+    assert [(request.clips, request.text) for request in model.requests] == [
+        ((), f"Say o{number}.") for number in range(5)
     ]
     assert all("audio_seconds_used" not in row for row in rows_of(options.folder / OPEN))
+
+
+def test_options_are_scored_where_they_can_be_read(options: run.Options, go: Go, data: Path, write_jsonl: Any) -> None:
+    """The model gets an item's options; scores go onto its line; without readable options the item fails for good."""
+    question = "Is it loud? The answer could be very loud, loud, or quiet."
+    path = data / "open-ended" / OPEN
+    rows = [json.loads(line) for line in path.read_text().splitlines()][:2]
+    asked = [{**rows[0], "instruction": question, "written": True, "prompt": question}, rows[1]]
+    write_jsonl(path, asked)
+    scores = {"very loud": -1.23456789, "loud": -0.5, "quiet": -2.0}
+    model = Fake({"o0": Answer("loud", option_scores=scores)})
+    outcome = go(options, model, score="likelihood", model={"backend": "vllm"}, preflight=True)
+    *known, request = model.requests
+    assert request.options == tuple(scores)
+    assert [len(one.options) for one in known] == [2, 2]
+    loud, unread = rows_of(options.folder / OPEN)
+    assert (loud["response"], loud["option_scores"]) == ("loud", {**scores, "very loud": -1.234568})
+    assert (unread["response"], unread["error_permanent"]) == (None, True)
+    assert unread["error"].startswith("no options to score")
+    assert (outcome.answered, outcome.permanent) == (1, 1)
+    assert json.loads((options.folder / "run.json").read_text())["score"] == "likelihood"
+    with pytest.raises(UsageError, match="holds answers made with another score"):
+        go(options, model={"backend": "vllm"})
+    assert run.default_run_name("owner/m", data, "text", "likelihood") == "owner_m-text-likelihood-speech"
+
+
+@pytest.mark.parametrize(("limit", "held"), [(None, 3), (5, 3), (2, 2), (1, 1)])
+def test_the_back_end_is_told_how_many_recordings_a_turn_will_hold(
+    options: run.Options, said: Said, data: Path, write_jsonl: Any, limit: int | None, held: int
+) -> None:
+    """Engines make room for as many as the data set's items have, or as the model takes; more are joined into one."""
+    names = [f"clips/o{number}.wav" for number in range(3)]
+    rows = [{"prompt": "?", "audio_path": names[0], "audio_paths": names[:count]} for count in (1, 2, 3)]
+    write_jsonl(data / "open-ended" / OPEN, [{**row, "key": key} for key, row in enumerate(rows)])
+    model, settings = Fake(), []
+
+    def load(given: Mapping[str, Any]) -> Fake:
+        settings.append(given)
+        return model
+
+    chosen = replace(options, model={"backend": "vllm", **({} if limit is None else {"max_clips": limit})})
+    run.run(chosen, say=said.append, show=said.results.append, progress=said.progress, load=load)
+    assert settings[0]["clips_per_turn"] == held
+    counts = {request.id.key: len(request.clips) for request in model.requests if request.id}
+    assert counts == {key: count if count <= (limit or 3) else 1 for key, count in enumerate((1, 2, 3))}
 
 
 @pytest.mark.parametrize(("long_audio", "failed"), [("truncate", 0), ("error", 5)])
@@ -751,7 +796,7 @@ def test_the_preflight_asks_known_recordings_first(options: run.Options, go: Go,
     assert second.id is None
     assert item.id is not None
     assert first.system == item.system
-    assert not np.array_equal(first.clip.samples[:8000], second.clip.samples[:8000])
+    assert not np.array_equal(first.clips[0].samples[:8000], second.clips[0].samples[:8000])
     assert any("may not hear the audio at all" in line and "the same 7 prompt tokens" in line for line in said)
 
 

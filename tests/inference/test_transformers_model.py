@@ -69,12 +69,12 @@ def clip(seconds: float, pitch: float = 440.0) -> Clip:
 
 def speech(seconds: float = 1.0, pitch: float = 440.0, system: str | None = None, **sampling: Any) -> Request:
     """Return a request whose turn is audio."""
-    return Request(clip(seconds, pitch), None, system, replace(GREEDY, **sampling))
+    return Request((clip(seconds, pitch),), None, system, replace(GREEDY, **sampling))
 
 
 def text(words: str, system: str | None = None, **sampling: Any) -> Request:
     """Return a request whose turn is text."""
-    return Request(None, words, system, replace(GREEDY, **sampling))
+    return Request((), words, system, replace(GREEDY, **sampling))
 
 
 def ask(model: TransformersModel, *requests: Request) -> list[Answer]:
@@ -268,13 +268,106 @@ def greedy_tokens(audio_folder: Path) -> Callable[[Request], list[int]]:
     bare.generation_config = GenerationConfig(eos_token_id=2, pad_token_id=0)
 
     def generate(request: Request) -> list[int]:
-        assert request.clip is not None
         prompt = "<|im_start|>user\n<|audio_bos|><|AUDIO|><|audio_eos|><|im_end|>\n<|im_start|>assistant\n"
-        inputs = processor(text=prompt, audio=[request.clip.samples], sampling_rate=RATE, return_tensors="pt")
+        inputs = processor(
+            text=prompt, audio=[clip.samples for clip in request.clips], sampling_rate=RATE, return_tensors="pt"
+        )
         tokens = bare.generate(**inputs, do_sample=False, max_new_tokens=request.sampling.max_tokens)
         return [int(token) for token in tokens[0, inputs["input_ids"].shape[1] :]]
 
     return generate
+
+
+QUESTION = "Is it a tone? The answer could be yes, no, or rather a whistle."
+OPTIONS = ("yes", "no", "rather a whistle", "n")
+HEARD = "<|audio_bos|><|AUDIO|><|audio_eos|>"
+
+
+def scored(*pitches: float, words: str | None = QUESTION) -> Request:
+    """Return a request to score options, with a recording of each pitch; of 1, 2, ... seconds."""
+    clips = tuple(clip(seconds, pitch) for seconds, pitch in enumerate(pitches, 1))
+    return Request(clips, words, "Listen.", GREEDY, options=OPTIONS)
+
+
+def by_hand(folder: Path, request: Request) -> dict[str, float]:
+    """Return the options' scores from one plain pass each over prompt and option, with what transformers has alone."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoProcessor, AutoTokenizer, Qwen2AudioForConditionalGeneration
+
+    turn = HEARD * len(request.clips) + (request.text or "")
+    prompt = f"<|im_start|>system\nListen.<|im_end|>\n<|im_start|>user\n{turn}<|im_end|>\n<|im_start|>assistant\n"
+    more: dict[str, Any] = {}
+    if request.clips:
+        model = Qwen2AudioForConditionalGeneration.from_pretrained(folder)
+        reader = AutoProcessor.from_pretrained(folder)
+        more = {"audio": [clip.samples for clip in request.clips], "sampling_rate": RATE}
+    else:
+        model, reader = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    scores = {}
+    for option in request.options:
+        inputs = reader(text=prompt + option, return_tensors="pt", **more)
+        with torch.inference_mode():
+            logarithms = torch.log_softmax(model(**inputs).logits[0].double(), dim=-1)
+        count = len(option.encode())  # tokens are bytes
+        tokens = inputs["input_ids"][0, -count:]
+        scores[option] = float(logarithms[-count - 1 : -1].gather(1, tokens[:, None]).sum()) / count
+    return scores
+
+
+@pytest.mark.parametrize("request_of", [(), (220,), (220, 900)], ids=["text", "a recording", "two recordings"])
+def test_scores_are_those_of_a_plain_pass(
+    request_of: tuple[float, ...], audio_folder: Path, text_folder: Path, hearing: Any, reading: Any
+) -> None:
+    """Every option's score is its mean log-probability, computed without cache, padding and this code, to 1e-4."""
+    for words in (QUESTION, None) if request_of else (QUESTION,):
+        request = scored(*request_of, words=words)
+        answer = ask(hearing if request_of else reading, request)[0]
+        expected = by_hand(audio_folder if request_of else text_folder, request)
+        assert answer.option_scores == pytest.approx(expected, abs=1e-4)
+        assert list(answer.option_scores or ()) == list(OPTIONS)
+        assert answer.text == max(expected, key=lambda option: expected[option])
+        assert len({round(score, 3) for score in expected.values()}) == len(OPTIONS)
+
+
+def test_scores_do_not_depend_on_who_waits(model: TransformersModel) -> None:
+    """Asked together with others, longer and of other kinds, or alone: the same scores; other speech, other scores."""
+    requests = [scored(220), scored(900, 330), speech(2.0), scored(500, words=None)]
+    requests = [replace(request, system=None) for request in requests]
+    together = ask(model, *requests)
+    for request, answer in zip(requests, together, strict=True):
+        (alone,) = ask(model, request)
+        assert answer.error is None
+        assert answer.text == alone.text
+        assert (answer.option_scores or {}) == pytest.approx(alone.option_scores or {}, abs=1e-6)
+    assert together[0].option_scores != together[3].option_scores
+
+
+def test_scores_of_mistral_s_templates(voxtral: TransformersModel) -> None:
+    """Where a prompt is known in tokens only, scores are those of a plain pass over its tokens and the option's."""
+    import torch
+
+    request = replace(scored(220, 900), system=None)
+    (answer,) = ask(voxtral, request)
+    inputs = voxtral._encode([request])
+    for option, score in (answer.option_scores or {}).items():
+        tokens = voxtral._loaded.tokenizer.encode(option, add_special_tokens=False)
+        whole = torch.cat([inputs["input_ids"], torch.tensor([tokens])], dim=1)
+        with torch.inference_mode():
+            logits = voxtral._loaded.model(input_ids=whole, input_features=inputs["input_features"]).logits[0]
+        logarithms = logits.double().log_softmax(dim=-1)[-len(tokens) - 1 : -1]
+        assert score == pytest.approx(float(logarithms.gather(1, torch.tensor(tokens)[:, None]).mean()), abs=1e-4)
+    assert list(answer.option_scores or ()) == list(OPTIONS)
+
+
+def test_recordings_come_first_and_the_question_behind_them(model: TransformersModel) -> None:
+    """A written question stands behind the recordings, in the prompt of every template."""
+    shown = model.rendered(replace(scored(220, 900), options=(), system=None))
+    audio = "[AUDIO]" if model._loaded.is_mistral else "<|AUDIO|>"
+    assert shown.count(audio) == 2
+    assert shown.rindex(audio) < shown.index(QUESTION)
+    one, two = ask(model, *(replace(scored(*pitches), options=(), system=None) for pitches in ((220,), (220, 900))))
+    assert one.error is None and two.error is None
+    assert one.text != two.text
 
 
 def test_speech_decides_the_answer(model: TransformersModel) -> None:
@@ -300,7 +393,7 @@ def test_what_is_long_waits_for_its_like(hearing: TransformersModel, monkeypatch
         hearing,
         "_answers",
         lambda requests, inputs: (
-            sizes.append([round(request.clip.seconds) for request in requests]) or answers(requests, inputs)
+            sizes.append([round(request.clips[0].seconds) for request in requests]) or answers(requests, inputs)
         ),
     )
     ask(hearing, *(speech(seconds) for seconds in (2, 20, 21, 3)))

@@ -74,7 +74,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.fixture(scope="module")
 def engine(tiny: Path, runner: asyncio.Runner) -> Iterator[VllmEngine]:
     """The back end over the tiny Qwen2-Audio."""
-    made = VllmEngine({"id": str(tiny / "tiny-qwen2-audio"), "engine": ENGINE})
+    made = VllmEngine({"id": str(tiny / "tiny-qwen2-audio"), "clips_per_turn": 2, "engine": ENGINE})
     yield made
     runner.run(made.close())
 
@@ -97,7 +97,7 @@ def clips(count: int) -> list[audio.Clip]:
 
 def spoken(clip: audio.Clip, sampling: Sampling = GREEDY) -> Request:
     """Return the request to answer a recording."""
-    return Request(clip, None, SYSTEM, sampling)
+    return Request((clip,), None, SYSTEM, sampling)
 
 
 def transformers_answer(folder: Path, prompt: str, clip: audio.Clip) -> str:
@@ -119,8 +119,56 @@ def test_greedy_text_is_that_of_transformers(engine: VllmEngine, ask: Ask, tiny:
     requests = [spoken(clip) for clip in clips(3)]
     answers = ask(requests)
     for request, answer in zip(requests, answers, strict=True):
-        assert request.clip is not None
-        assert answer.text == transformers_answer(tiny / "tiny-qwen2-audio", engine.rendered(request), request.clip)
+        assert answer.text == transformers_answer(tiny / "tiny-qwen2-audio", engine.rendered(request), request.clips[0])
+
+
+def plain_scores(folder: Path, prompt: str, request: Request) -> dict[str, float]:
+    """Return the options' scores from one plain pass of transformers each, over prompt and option."""
+    import torch
+    import transformers
+
+    processor = transformers.AutoProcessor.from_pretrained(folder)
+    model = transformers.Qwen2AudioForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    audio = {"audio": [clip.samples for clip in request.clips], "sampling_rate": 16_000} if request.clips else {}
+    scores = {}
+    for option in request.options:
+        inputs = processor(text=prompt + option, return_tensors="pt", **audio)
+        count = len(processor.tokenizer(option, add_special_tokens=False)["input_ids"])
+        tokens = inputs["input_ids"][0, -count:]
+        assert processor.tokenizer.decode(tokens) == option
+        with torch.inference_mode():
+            logarithms = model(**inputs).logits[0].double().log_softmax(dim=-1)[-count - 1 : -1]
+        scores[option] = float(logarithms.gather(1, tokens[:, None]).mean())
+    return scores
+
+
+@real
+def test_scores_are_those_of_a_plain_pass(engine: VllmEngine, ask: Ask, tiny: Path) -> None:
+    """The options' mean log-probabilities are transformers' own to 1e-4, asked together and alone, for any turn."""
+    options = ("yes", "no", "exterior and urban noises", "not", "nowhere")
+    first, second = sorted(clips(8), key=lambda clip: clip.seconds)[:2]
+    requests = [
+        Request(turn, text, SYSTEM, GREEDY, options=options)
+        for turn, text in [((first,), None), ((), "Is it?"), ((first,), "Is it?"), ((first, second), "The same?")]
+    ]
+    together = ask(requests)
+    for request, answer in zip(requests, together, strict=True):
+        expected = plain_scores(tiny / "tiny-qwen2-audio", engine.rendered(request), request)
+        assert answer.option_scores == pytest.approx(expected, abs=1e-4)
+        assert answer.text == max(expected, key=lambda option: expected[option])
+        assert ask([request])[0].option_scores == pytest.approx(answer.option_scores, abs=1e-5)
+
+
+@real
+def test_recordings_come_first_and_the_question_behind_them(engine: VllmEngine, ask: Ask) -> None:
+    """A turn of two recordings and a question is answered, and holds them in that order."""
+    request = Request(tuple(clips(2)), "The same?", SYSTEM, GREEDY)
+    prompt = engine.rendered(request)
+    assert prompt.count("<|AUDIO|>") == 2
+    assert prompt.rindex("<|AUDIO|>") < prompt.index("The same?")
+    answer, other = ask([request, Request(tuple(clips(2)[::-1]), "The same?", SYSTEM, GREEDY)])
+    assert answer.error is None
+    assert answer.text != other.text
 
 
 @real
@@ -154,7 +202,7 @@ def test_seed_decides_what_is_drawn(ask: Ask) -> None:
 @real
 def test_text_turn_is_answered(engine: VllmEngine, ask: Ask) -> None:
     """The control runs give the prompt as text; the same engine answers it."""
-    request = Request(None, "Name three colours.", SYSTEM, GREEDY)
+    request = Request((), "Name three colours.", SYSTEM, GREEDY)
     prompt = engine.rendered(request)
     assert prompt == (
         f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\nName three colours.<|im_end|>\n"
@@ -199,9 +247,9 @@ def test_stop_ends_an_answer(engine: VllmEngine, ask: Ask, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (Request(None, "word " * 2000, None, GREEDY), "maximum context length"),
+        (Request((), "word " * 2000, None, GREEDY), "maximum context length"),
         (spoken(audio.Clip(np.zeros(0, np.float32), 16_000, 0.0)), "too short"),
-        (Request(None, "hello", None, Sampling(0.0, 7.0, 8)), "top_p"),
+        (Request((), "hello", None, Sampling(0.0, 7.0, 8)), "top_p"),
     ],
     ids=["too long", "empty audio", "impossible sampling"],
 )
@@ -324,7 +372,7 @@ def test_adapter_text_model_and_dead_engine(tiny: Path, runner: asyncio.Runner) 
     settings = {"id": str(folder), "lora": "speech-lora", "engine": {**ENGINE, "max_lora_rank": RANK}}
     backend = VllmEngine(settings)
     try:
-        request = Request(None, "Name three colours.", SYSTEM, GREEDY)
+        request = Request((), "Name three colours.", SYSTEM, GREEDY)
         plain, adapted = adapted_answers(folder, backend.rendered(request))
         answer, heard = runner.run(_all_at_once(backend, [request, spoken(clips(1)[0])]))
         assert answer.text == adapted != plain
@@ -413,4 +461,7 @@ def test_engine_arguments_keep_the_models_sampling_out() -> None:
     )
     assert made["tensor_parallel_size"] == 2
     assert made["limit_mm_per_prompt"] == {"audio": 1}
+    limit = {"clips_per_turn": 2, "engine": {"limit_mm_per_prompt": {"image": 0}}}
+    made_for_two = vllm_engine.engine_arguments({"id": "owner/name", **limit})
+    assert made_for_two["limit_mm_per_prompt"] == {"audio": 2, "image": 0}
     assert (made["trust_remote_code"], made["generation_config"], made["enable_lora"]) == (False, "vllm", True)

@@ -17,6 +17,8 @@ from prompts.templates import PLACEHOLDER, Template, bundled, load
 NAMES = sorted(path.stem for path in templates.FOLDER.glob("*.txt"))
 KNOWN = {
     "system": set(),
+    "system_written": set(),
+    "transcript": {"recording", "heard"},
     "judge_system": {"code"},
     "judge_open": {"request", "response", "questions", "question_count"},
     "judge_adjust": {"request", "response"},
