@@ -11,9 +11,9 @@ it learns them from the rows' labels, and never from a row with the sentence tha
     direction         asymmetry of the envelope at 1 to 3 kHz: resonances ring down after every pulse of the glottis
     term, text        the embedded recogniser (Whisper tiny.en): is the word heard, and how many words differ
     command           the same: the command with the fewest letters to change
-    language, accent  linear discriminant of means, spreads and covariances of cepstra, the speaker's own mean taken off
-    speakers          linear discriminant of cepstra and pitch, learnt from the recordings of SpeakerVerification; in the
-                      other tasks it hears the sentences one by one, cut at the longest pauses
+    language, accent  linear discriminant of means, spreads and covariances of cepstra, less the speaker's own mean
+    speakers          linear discriminant of cepstra and pitch, learnt from the recordings of SpeakerVerification; in
+                      the other tasks it hears the sentences one by one, cut at the longest pauses
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def text(rows: Sequence[Row], _: Path) -> list[str]:
 def command(rows: Sequence[Row], _: Path) -> list[str]:
     """Choose the command that is closest to what is heard, letter by letter."""
     letters = ["".join(words(heard(row.paths[0]))) for row in rows]
-    return [min(COMMANDS, key=lambda word: word_errors(word, said)) for said in letters]  # noqa: B023  # used at once
+    return [min(COMMANDS, key=lambda word: word_errors(word, said)) for said in letters]
 
 
 def heard(path: Path) -> str:
@@ -315,7 +315,8 @@ def loudest(framed: Samples, share: float) -> Samples:
 @cache
 def _filters(count: int = 26, lowest: float = 80.0, highest: float = 7600.0) -> Samples:
     """Return triangles on the mel scale, shape (count, 257)."""
-    mel = np.linspace(*(2595 * np.log10(1 + hertz / 700) for hertz in (lowest, highest)), count + 2)
+    low, high = (2595 * np.log10(1 + hertz / 700) for hertz in (lowest, highest))
+    mel = np.linspace(low, high, count + 2)
     edge = 700 * (10 ** (mel / 2595) - 1) / RATE * 512
     place = np.arange(257)
     rise = (place - edge[:-2, None]) / np.diff(edge)[:-1, None]

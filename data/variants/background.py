@@ -26,7 +26,7 @@ LOWEST_HZ = 30.0
 TALKERS = 6
 
 COLOURS = {"pink": 0.5, "brown": 1.0, "white": 0.0}
-"""Exponent a of the amplitude spectrum 1 / f**a: pink falls by 3 dB an octave, brown by 6 dB, white (Gaussian) by none."""
+"""Exponent a of the amplitude spectrum 1 / f**a: pink falls by 3 dB an octave, brown by 6 dB, white not (Gaussian)."""
 
 KINDS = (*COLOURS, "hum", "babble")
 

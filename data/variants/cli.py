@@ -218,12 +218,10 @@ def _ratio(text: str) -> float:
 
 
 def _check(out: Path, form: str | None) -> int:
-    if form:
-        from data.dynamic_superb.build.command import check
-    else:
-        from data.variants.manifest import check
+    from data.dynamic_superb.build import command
+    from data.variants import manifest
 
-    mismatches = check(out)
+    mismatches = command.check(out) if form else manifest.check(out)
     for mismatch in mismatches:
         print(mismatch)  # noqa: T201  # stdout is for results
     _say(f"{out}: {len(mismatches)} mismatches")

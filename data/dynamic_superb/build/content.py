@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 
 from data.dynamic_superb.build.examples import Cast, Example, Sound, sound, translations, turns
@@ -16,18 +16,23 @@ MANNERS = ("", "slow", "fast")
 
 def term(cast: Cast) -> Iterator[Example]:
     """Yield sentences with a term that is said in them, or in the other sentence of a group of two."""
-    yield from _matched(cast, lambda sentence, own_term: own_term)
+    yield from _matched(cast, 1)
 
 
 def text(cast: Cast) -> Iterator[Example]:
     """Yield sentences with their own text, or with that of the other sentence of a group of two."""
-    yield from _matched(cast, lambda sentence, own_term: sentence)
+    yield from _matched(cast, 0)
 
 
-def _matched(cast: Cast, written: Callable[[str, str], str]) -> Iterator[Example]:
-    """Yield groups in which every sentence, text and voice is met once as right and once as wrong."""
-    for ((one, one_term), (two, two_term)), voices in cast.groups(2):
-        texts = written(one, one_term), written(two, two_term)
+def _matched(cast: Cast, written: int) -> Iterator[Example]:
+    """Yield groups in which every sentence, text and voice is met once as right and once as wrong.
+
+    Args:
+        cast: who speaks.
+        written: what is given in writing: 0 the sentence, 1 its term.
+    """
+    for lines, voices in cast.groups(2):
+        (one, two), texts = (line[0] for line in lines), [line[written] for line in lines]
         yield Example("yes", (sound(one, voices[0]),), texts[0])
         yield Example("no", (sound(two, voices[0]),), texts[0])
         yield Example("yes", (sound(two, voices[1]),), texts[1])

@@ -77,7 +77,7 @@ class Cast:
 
 
 def turns(length: int) -> Iterator[tuple[int, int]]:
-    """Yield places below `length`, round after round, each with a number that grows by one from one round to the next."""
+    """Yield places below `length`, round after round, each with a number that grows by one from round to round."""
     for step in count():
         yield step % length + step // length, step % length
 

@@ -13,7 +13,7 @@ NATURAL = ("pico-en-us", "pico-en-gb", "flite-slt", "flite-rms", "flite-awb")
 """Five people's voices; festival's is that of flite-slt again."""
 
 ESPEAK_SPEAKERS = ("", "+f2", "+m3", "+f4")
-"""Variants of espeak-ng: the same rules and phonemes with other vocal tracts, so that one speaker has many languages."""
+"""Variants of espeak-ng: the same rules and phonemes with another vocal tract, so that a speaker has many languages."""
 
 LANGUAGES = ("en-US", "de-DE", "es-ES", "fr-FR", "it-IT")
 ACCENTS = ("en-US", "en-GB", "en-GB-scotland", "en-029")
@@ -31,9 +31,8 @@ def people(least: int) -> tuple[Sequence[Voice], ...]:
         UsageError: there are not so many.
     """
     found = [VOICES[name] for name in NATURAL if not tts.missing(VOICES[name])]
-    more = (voice for speaker in ESPEAK_SPEAKERS if not tts.missing(voice := espeak("en-US", speaker)))
-    while len(found) < least and (voice := next(more, None)):
-        found.append(voice)
+    if not tts.missing(espeak("en-US")):
+        found += [espeak("en-US", speaker) for speaker in ESPEAK_SPEAKERS][: max(0, least - len(found))]
     if len(found) < least:
         raise UsageError(
             f"needs {least} English voices, and {len(found)} are installed; pip install -e '.[speech]', or the Debian "
@@ -50,7 +49,10 @@ def in_languages(_: int) -> tuple[Sequence[Voice], ...]:
     """
     speakers = ESPEAK_SPEAKERS if not tts.missing(espeak("en-US")) else ()
     found = tuple(
-        [*(VOICES[name] for name in [_PICO[tag]] if not tts.missing(VOICES[name])), *(espeak(tag, who) for who in speakers)]
+        [
+            *(VOICES[name] for name in [_PICO[tag]] if not tts.missing(VOICES[name])),
+            *(espeak(tag, who) for who in speakers),
+        ]
         for tag in LANGUAGES
     )
     if not found[0]:

@@ -45,7 +45,8 @@ class Stage(Studio):
         speech = np.concatenate([self._spoken(said, job) for said in (job.utterance, *job.after)])
         if job.backwards:
             speech = np.ascontiguousarray(speech[::-1])
-        around, measured = job.surroundings, {}
+        around = job.surroundings
+        measured: dict[str, Any] = {}
         if around is None:
             return speech, measured
         if around.room is not None:
