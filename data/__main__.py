@@ -6,19 +6,36 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from data.dynamic_superb.instances import KINDS
 from data.errors import UsageError, guarded
 from data.flags import FlagParser
 from data.variants import cli as build
+
+if TYPE_CHECKING:
+    from data.hub import Fetched
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 1 (validation found errors), 2 (bad input), 130 (stopped)."""
     arguments = _parser().parse_args(argv)
     return guarded(lambda: int(arguments.command(arguments)), _say)
+
+
+def _reword(arguments: argparse.Namespace) -> int:
+    from data.dynamic_superb.reword import reword
+    from data.hub import located
+
+    out = Path(arguments.out) if arguments.out else None
+    for path in reword(
+        located(arguments.path), arguments.kinds, seed=arguments.seed, out=out, overwrite=arguments.overwrite, say=_say
+    ):
+        print(path)  # noqa: T201  # stdout is for results
+    return 0
 
 
 def _merge(arguments: argparse.Namespace) -> int:
@@ -37,17 +54,32 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    from data.fetch import fetch
-    from data.suites import suite_named
-
-    suites = [suite_named(name) for name in arguments.subset or ()]
-    fetched = fetch(arguments.benchmark, suites, arguments.revision, _say)
+    fetched = _fetch_instances(arguments) if arguments.benchmark == "dynamic-superb" else _fetch_subsets(arguments)
     for part, one in fetched.items():
         _say(f"{part}: {sum(one.items.values())} items; {one.redistribution}")
     _say(f"python inference.py --dataset {arguments.benchmark}")
     for root in dict.fromkeys(one.root for one in fetched.values()):
         print(root)  # noqa: T201
     return 0
+
+
+def _fetch_subsets(arguments: argparse.Namespace) -> Mapping[str, Fetched]:
+    from data.fetch import fetch
+    from data.suites import suite_named
+
+    if arguments.instance or arguments.dimension:
+        raise UsageError(f"{arguments.benchmark} has subsets (--subset), no instances or dimensions")
+    suites = [suite_named(name) for name in arguments.subset or ()]
+    return fetch(arguments.benchmark, suites, arguments.revision, _say)
+
+
+def _fetch_instances(arguments: argparse.Namespace) -> Mapping[str, Fetched]:
+    from data.dynamic_superb.fetching import fetch
+    from data.dynamic_superb.instances import chosen
+
+    if arguments.subset:
+        raise UsageError(f"{arguments.benchmark} has no subsets; choose by --instance or --dimension")
+    return fetch(chosen(arguments.instance or (), arguments.dimension or ()), arguments.revision, _say)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -73,7 +105,9 @@ def _validate(arguments: argparse.Namespace) -> int:
     if arguments.form or contribution.instances(path):
         if arguments.asr:
             raise UsageError("--asr compares recordings with what is said; a task's rows do not tell that")
-        report = contribution.validate(path, allow_outside=arguments.allow_outside_audio)
+        report = contribution.validate(
+            path, contributed=arguments.form is not None, allow_outside=arguments.allow_outside_audio
+        )
     else:
         report = validate(
             path,
@@ -151,8 +185,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Bring a benchmark into the hub's own cache (HF_HOME), whole and checked. The same command again "
         "continues. Then: python inference.py --dataset NAME.",
     )
-    fetch.add_argument("benchmark", choices=("speechinstructbench",), help="which one: about 9.6 GB")
-    fetch.add_argument("--subset", nargs="+", metavar="NAME", help="only these: close, open, adjust")
+    fetch.add_argument(
+        "benchmark", choices=("speechinstructbench", "dynamic-superb"), help="which one; the first: about 9.6 GB"
+    )
+    fetch.add_argument("--subset", nargs="+", metavar="NAME", help="only these of the first: close, open, adjust")
+    fetch.add_argument("--instance", nargs="+", metavar="NAME", help="only these of the second's 55")
+    fetch.add_argument("--dimension", nargs="+", metavar="NAME", help="only these of the second: content, speaker, ...")
     fetch.add_argument("--revision", help="branch, tag or commit (default: the hub's newest)")
     fetch.set_defaults(command=_fetch)
     listing = commands.add_parser(
@@ -191,6 +229,18 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--out", required=True, metavar="PROMPTS.jsonl", help="where the prompts go")
     importing.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     importing.set_defaults(command=_import)
+    rewording = commands.add_parser(
+        "reword",
+        help="put instances of Dynamic-SUPERB in other words",
+        description="Write each instance once more beside it, over the same recordings: with its options in another "
+        "order, with synonyms for its labels, with its request paraphrased (docs/dynamic-superb.md).",
+    )
+    rewording.add_argument("path", metavar="DIR", help="folder of instances, one of them, or dynamic-superb")
+    rewording.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="only these kinds")
+    rewording.add_argument("--seed", type=int, default=0, help="another order, other templates")
+    rewording.add_argument("--out", metavar="DIR", help="where the new instances go (default: beside the originals)")
+    rewording.add_argument("--overwrite", action="store_true", help="replace instances that hold something else")
+    rewording.set_defaults(command=_reword)
     build.add(commands, _recogniser)
     return parser
 

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 
 from data import hub, parquet
 from data.dataset import AudioFinder, AudioNotFound, DatasetFile, dataset_files
+from data.dynamic_superb.instances import ORGANISATION
 from data.errors import FetchError, UsageError, printable
 from data.hub import BENCHMARKS, Benchmark, Fetched
-from data.suites import SUITES, Suite, file_kind
+from data.suites import Suite, file_kind, suites_of
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, RepoFile
@@ -30,6 +31,23 @@ SPARE = 1.02
 """Room that is asked for, relative to what is to be written: files end in partly used blocks."""
 
 _ALWAYS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the hub shows of a repository.
+
+    Attributes:
+        repository: its id.
+        commit: 40 hexadecimal digits.
+        licence: what the hub names; None where it names none.
+        files: all of them.
+    """
+
+    repository: str
+    commit: str
+    licence: str | None
+    files: tuple[RepoFile, ...]
 
 
 @dataclass(slots=True)
@@ -58,24 +76,24 @@ def fetch(name: str, suites: Sequence[Suite], revision: str | None, say: Callabl
         UsageError: it does not fit, or the repository has none of these subsets.
         DataError: a file cannot be read or written.
     """
-    from huggingface_hub import HfApi, RepoFile, constants
+    from huggingface_hub import HfApi, constants
 
     benchmark = BENCHMARKS[name]
     if constants.is_offline_mode():
-        return _offline(name, suites, revision, say)
-    with _told(benchmark, revision):
+        return offline(name, [suite.name for suite in suites], revision, say)
+    with told(benchmark, revision):
         api = HfApi(library_name=hub.LIBRARY)
-        info = api.dataset_info(benchmark.repository, revision=revision)
-        commit = str(info.sha)
-        listing = api.list_repo_tree(benchmark.repository, recursive=True, revision=commit, repo_type="dataset")
-        files = [entry for entry in listing if isinstance(entry, RepoFile)]
-    parts = _parts(files, suites or list(SUITES.values()), benchmark)
-    licence = _licence(info)
+        shown = look(api, benchmark.repository, revision)
+    commit, licence = shown.commit, shown.licence
+    parts = _parts(shown.files, suites or suites_of(name), benchmark)
     say(f"{benchmark.repository} at {commit[:12]}: {_plan(parts)}; licence: {licence or 'none named'}")
-    cache = Path(constants.HF_HUB_CACHE)
-    _check_space(parts, cache / "--".join(("datasets", *benchmark.repository.split("/"))), commit)
-    with _told(benchmark, revision):
-        root = _download(api, benchmark.repository, commit, parts, files, say)
+    check_space(
+        missing_bytes(shown, [entry for part in parts for entry in part.files]) + _unpacked_bytes(parts, commit),
+        "take a part of it with --subset",
+    )
+    with told(benchmark, revision):
+        folders = [f"{part.suite.folder}/*" for part in parts if part.form == "folder"]
+        root = download(api, shown, {entry.path for part in parts for entry in part.files}, folders, say)
     day = datetime.now(UTC).date().isoformat()
     fetched = {}
     for part in parts:
@@ -84,12 +102,23 @@ def fetch(name: str, suites: Sequence[Suite], revision: str | None, say: Callabl
             place = hub.assets() / "unpacked" / commit
             parquet.unpack([root / entry.path for entry in part.files if entry.path.endswith(".parquet")], place)
         size = sum(entry.size for entry in part.files)
-        items = _count(place, part.suite, benchmark, say)
+        items = counted(place, part.suite, benchmark, say)
         fetched[part.suite.name] = Fetched(
             str(place), benchmark.repository, commit, revision, part.form, size, items, licence, day
         )
     hub.note(name, fetched)
     return fetched
+
+
+def look(api: HfApi, repository: str, revision: str | None) -> Shown:
+    """Ask the hub what a repository holds."""
+    from huggingface_hub import RepoFile
+
+    info = api.dataset_info(repository, revision=revision)
+    commit = str(info.sha)
+    listing = api.list_repo_tree(repository, recursive=True, revision=commit, repo_type="dataset")
+    files = tuple(entry for entry in listing if isinstance(entry, RepoFile))
+    return Shown(repository, commit, _licence(info), files)
 
 
 def _parts(files: Sequence[RepoFile], suites: Sequence[Suite], benchmark: Benchmark) -> list[_Part]:
@@ -110,48 +139,63 @@ def _parts(files: Sequence[RepoFile], suites: Sequence[Suite], benchmark: Benchm
 
 def _plan(parts: Sequence[_Part]) -> str:
     return ", ".join(
-        f"{part.suite.name} ({part.form}, {len(part.files)} files, {_gigabytes(sum(e.size for e in part.files))})"
+        f"{part.suite.name} ({part.form}, {len(part.files)} files, {gigabytes(sum(e.size for e in part.files))})"
         for part in parts
     )
 
 
-def _check_space(parts: Sequence[_Part], repository: Path, commit: str) -> None:
-    """Refuse a download that would fill the disk half-way.
+def missing_bytes(shown: Shown, files: Sequence[RepoFile]) -> int:
+    """Return the size of those files that the hub's cache does not hold yet."""
+    from huggingface_hub import constants
 
-    Raises:
-        UsageError: there is less room than is needed.
-    """
-    missing = {
-        entry.blob_id: entry.size
-        for part in parts
-        for entry in part.files
-        if not (repository / "blobs" / _etag(entry)).exists()
-    }
-    unpacked = sum(
+    blobs = Path(constants.HF_HUB_CACHE) / "--".join(("datasets", *shown.repository.split("/"))) / "blobs"
+    return sum({entry.blob_id: entry.size for entry in files if not (blobs / _etag(entry)).exists()}.values())
+
+
+def _unpacked_bytes(parts: Sequence[_Part], commit: str) -> int:
+    """Return about how much will be written for what is not unpacked yet."""
+    return sum(
         entry.size
         for part in parts
         if part.form == "parquet" and not (hub.assets() / "unpacked" / commit / part.suite.folder).is_dir()
         for entry in part.files
     )
-    needed = round(SPARE * (sum(missing.values()) + unpacked))
-    place = next(folder for folder in (repository, *repository.parents) if folder.exists())
-    free = shutil.disk_usage(place).free
+
+
+def check_space(size: int, advice: str) -> None:
+    """Refuse what would fill the disk half-way.
+
+    Args:
+        size: how many bytes are to be written.
+        advice: how less can be asked for.
+
+    Raises:
+        UsageError: there is less room than is needed.
+    """
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    needed = round(SPARE * size)
+    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
     if needed > free:
         raise UsageError(
-            f"{_gigabytes(needed)} are needed in {repository.parent}, and {_gigabytes(free)} are free; let HF_HOME "
-            "name a folder on a larger disk, or take a part of it with --subset"
+            f"{gigabytes(needed)} are needed in {cache}, and {gigabytes(free)} are free; let HF_HOME "
+            f"name a folder on a larger disk, or {advice}"
         )
 
 
-def _download(
-    api: HfApi,
-    repository: str,
-    commit: str,
-    parts: Sequence[_Part],
-    files: Sequence[RepoFile],
-    say: Callable[[str], None],
-) -> Path:
+def download(api: HfApi, shown: Shown, wanted: set[str], folders: Sequence[str], say: Callable[[str], None]) -> Path:
     """Let the hub's client fetch what is missing, and compare everything with the hub's hashes.
+
+    Args:
+        api: the hub's client.
+        shown: the repository.
+        wanted: the paths that have to come.
+        folders: patterns of whole folders that come; their parquet files only where they are wanted.
+        say: writes a line of talk.
+
+    Returns:
+        The snapshot's folder.
 
     Raises:
         FetchError: a file differs from what the hub says, also when it is fetched again.
@@ -159,9 +203,8 @@ def _download(
     from huggingface_hub import hf_hub_download, snapshot_download
 
     _quiet()
-    wanted = {entry.path for part in parts for entry in part.files}
-    folders = [f"{part.suite.folder}/*" for part in parts if part.form == "folder"]
-    tables = {entry.path for entry in files if entry.path.endswith(".parquet")}
+    repository, commit = shown.repository, shown.commit
+    tables = {entry.path for entry in shown.files if entry.path.endswith(".parquet")}
     root = snapshot_download(
         repository,
         repo_type="dataset",
@@ -194,14 +237,14 @@ def _download(
     return Path(root)
 
 
-def _count(root: Path, suite: Suite, benchmark: Benchmark, say: Callable[[str], None]) -> dict[str, int]:
+def counted(root: Path, suite: Suite, benchmark: Benchmark, say: Callable[[str], None]) -> dict[str, int]:
     """Return the number of lines of each file; say where it is not as expected, or where recordings are missing."""
     counts, lost = {}, 0
     finder = AudioFinder(root)
     for file in dataset_files(root, suite=suite):
         items = list(file.items())
         counts[file.name] = len(items)
-        lost += sum(not _has_audio(finder, file, item.id.audio) for item in items)
+        lost += sum(not _has_audio(finder, file, audio) for item in items for audio in item.audios)
         expected = benchmark.items.get(file.name, len(items))
         if expected != len(items):
             say(f"{file.name}: {len(items)} items, where {expected} were expected ({benchmark.source})")
@@ -210,24 +253,28 @@ def _count(root: Path, suite: Suite, benchmark: Benchmark, say: Callable[[str], 
     return counts
 
 
-def _has_audio(finder: AudioFinder, file: DatasetFile, audio: str | None) -> bool:
+def _has_audio(finder: AudioFinder, file: DatasetFile, audio: str) -> bool:
     try:
-        finder.find(audio or "", file.path)
+        finder.find(audio, file.path)
     except AudioNotFound:
         return False
     return True
 
 
-def _offline(
-    name: str, suites: Sequence[Suite], revision: str | None, say: Callable[[str], None]
-) -> dict[str, Fetched]:
+def offline(name: str, asked: Sequence[str], revision: str | None, say: Callable[[str], None]) -> dict[str, Fetched]:
     """Return what is noted as fetched, where the environment forbids to ask the hub.
+
+    Args:
+        name: the benchmark.
+        asked: its parts that are asked for; empty: whatever is here.
+        revision: branch, tag or commit that is asked for; None: any.
+        say: writes a line of talk.
 
     Raises:
         FetchError: some of it is not here.
     """
     noted = hub.read(name)
-    wanted = [suite.name for suite in suites] or list(SUITES)
+    wanted = asked or BENCHMARKS[name].parts
     here = {
         part: noted[part]
         for part in wanted
@@ -236,22 +283,29 @@ def _offline(
         and revision in (None, noted[part].revision, noted[part].requested)
     }
     absent = [part for part in wanted if part not in here]
-    if absent and (suites or not here):
-        raise FetchError(f"HF_HUB_OFFLINE is set, and {', '.join(absent)} is not here. {_by_hand(BENCHMARKS[name])}")
+    if absent and (asked or not here):
+        raise FetchError(f"HF_HUB_OFFLINE is set, and {some(absent)} is not here. {_by_hand(BENCHMARKS[name])}")
     say("HF_HUB_OFFLINE is set: what was fetched earlier is taken as it is")
     return here
 
 
+def some(names: Sequence[str]) -> str:
+    """Return a list of names for a line of talk, cut where it is long."""
+    return ", ".join(names) if len(names) < 5 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
 def _by_hand(benchmark: Benchmark) -> str:
+    own = benchmark.repository.removeprefix(f"{ORGANISATION}/")  # an instance's folder has to bear its name
+    folder = "FOLDER" if own == benchmark.repository else f"FOLDER/{own}"
+    size = f" (about {benchmark.gigabytes:.1f} GB)" if benchmark.gigabytes else ""
     return (
-        "By hand: where the hub can be reached, run `hf download --repo-type dataset --local-dir FOLDER "
-        f"{benchmark.repository}` (about {benchmark.gigabytes:.1f} GB), bring FOLDER here, and name it: "
-        "inference.py --dataset FOLDER"
+        f"By hand: where the hub can be reached, run `hf download --repo-type dataset --local-dir {folder} "
+        f"{benchmark.repository}`{size}, bring FOLDER here, and name it: inference.py --dataset FOLDER"
     )
 
 
 @contextmanager
-def _told(benchmark: Benchmark, revision: str | None) -> Iterator[None]:
+def told(benchmark: Benchmark, revision: str | None) -> Iterator[None]:
     """Turn what the hub's client raises into one line that says what to do.
 
     Its own messages hold signed addresses and request ids; only statuses and kinds of error are taken over.
@@ -319,5 +373,6 @@ def _quiet() -> None:
         set_verbosity(logging.ERROR)
 
 
-def _gigabytes(size: int) -> str:
+def gigabytes(size: int) -> str:
+    """Return a size in words."""
     return f"{size / 1e9:.2f} GB"

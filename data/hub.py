@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from data import dataset, jsonl, parquet
+from data.dynamic_superb import tables
+from data.dynamic_superb.instances import INSTANCES, ORGANISATION
 from data.errors import DataError, UsageError
-from data.suites import SUITES, Suite
+from data.suites import Suite, suites_of
 
 LIBRARY = "speech-instruction-judge"
 NO_LICENCE = "not for redistribution: the hub names no licence"
@@ -30,14 +32,16 @@ class Benchmark:
     """One benchmark on the hub.
 
     Attributes:
-        repository: its id there.
-        gigabytes: about how large it is (10^9 bytes).
+        repository: its id there; with `<instance>` in it, where every part has one of its own.
+        parts: what can be fetched by itself, in the order of tables: its subsets, or its instances.
+        gigabytes: about how large it is (10^9 bytes); None where that is not known.
         items: how many items a file should have, by file name, where that is known or inferred.
         source: where these facts were read, and when.
     """
 
     repository: str
-    gigabytes: float
+    parts: tuple[str, ...]
+    gigabytes: float | None
     items: Mapping[str, int]
     source: str
 
@@ -45,6 +49,7 @@ class Benchmark:
 BENCHMARKS: dict[str, Benchmark] = {
     "speechinstructbench": Benchmark(
         repository="ddwang2000/SpeechInstructBench",
+        parts=tuple(suite.name for suite in suites_of("speechinstructbench")),
         gigabytes=9.61,
         items={
             **{f"open_ended_{lang}.jsonl": 433 for lang in ("en", "cn")},
@@ -53,6 +58,13 @@ BENCHMARKS: dict[str, Benchmark] = {
             "closed_standard_cn.jsonl": 434,
         },
         source="size: the hub's page; items: inferred from the published percentages (2026-11-20)",
+    ),
+    "dynamic-superb": Benchmark(
+        repository=f"{ORGANISATION}/<instance>",
+        parts=tuple(INSTANCES),
+        gigabytes=None,
+        items={},
+        source="data/dynamic_superb/instances.py",
     ),
 }
 
@@ -86,7 +98,7 @@ class Fetched:
     @property
     def redistribution(self) -> str:
         """Return, in words for a report, whether the audio may be passed on."""
-        return NO_LICENCE if self.licence is None else f"under the terms of its licence: {self.licence}"
+        return _terms(self.licence)
 
 
 def located(name: str, suite: Suite | None = None) -> Path:
@@ -107,7 +119,8 @@ def located(name: str, suite: Suite | None = None) -> Path:
     fetched = read(name)
     if not fetched:
         raise UsageError(f"{name} is not here yet; fetch it: python -m data fetch {name}")
-    roots = {one.root for part, one in fetched.items() if suite is None or part == suite.name}
+    chosen = suite is not None and suite.name in BENCHMARKS[name].parts
+    roots = {one.root for part, one in fetched.items() if not chosen or (suite and part == suite.name)}
     if not roots:
         raise UsageError(f"of {name} only {', '.join(fetched)} is here; python -m data fetch {name} brings the rest")
     if len(roots) > 1:
@@ -121,22 +134,36 @@ def located(name: str, suite: Suite | None = None) -> Path:
 
 def provenance(root: Path) -> dict[str, Any] | None:
     """Return what a run notes about fetched files: repository, revision, form, licence; None for other folders."""
-    for name in BENCHMARKS:
+    for name, benchmark in BENCHMARKS.items():
         try:
             noted = read(name)
         except DataError:  # it is told where the benchmark is asked for by its name; other data sets need no note
             continue
-        for one in noted.values():
-            if Path(one.root).resolve() == root.resolve():
-                return {
-                    "benchmark": name,
-                    "repository": one.repository,
-                    "revision": one.revision,
-                    "form": one.form,
-                    "licence": one.licence,
-                    "redistribution": one.redistribution,
-                }
+        here = {part: one for part, one in noted.items() if Path(one.root).resolve() == root.resolve()}
+        if not here:
+            continue
+        licence = _licence(list(here.values()))
+        first = next(iter(here.values()))
+        pinned: dict[str, Any] = {"revision": first.revision}
+        if first.repository != benchmark.repository:
+            pinned = {"parts": {part: _pinned(one) for part, one in here.items()}}
+        return {
+            "benchmark": name,
+            "repository": benchmark.repository,
+            **pinned,
+            "form": first.form,
+            "licence": licence,
+            "redistribution": _terms(licence),
+        }
     return None
+
+
+def about(fetched: Sequence[Fetched]) -> str:
+    """Return in words what is pinned in one folder, and on what terms: one repository's parts, or many repositories."""
+    first = fetched[0]
+    repositories = {one.repository for one in fetched}
+    pinned = f"commit {first.revision[:12]}" if len(repositories) == 1 else f"{len(repositories)} repositories"
+    return f"{pinned}, {first.form}; {_terms(_licence(fetched))}"
 
 
 def read(name: str) -> dict[str, Fetched]:
@@ -150,7 +177,7 @@ def read(name: str) -> dict[str, Fetched]:
         return {}
     try:
         fields = json.loads(path.read_bytes())
-        return {part: Fetched(**fields[part]) for part in SUITES if part in fields}
+        return {part: Fetched(**fields[part]) for part in BENCHMARKS[name].parts if part in fields}
     except (OSError, ValueError, TypeError, RecursionError):
         raise DataError(
             f"is no note of what was fetched; remove it and run python -m data fetch {name}", path=path
@@ -164,7 +191,7 @@ def note(name: str, fetched: Mapping[str, Fetched]) -> None:
         DataError: it cannot be written.
     """
     parts = {**read(name), **fetched}
-    fields = {part: asdict(parts[part]) for part in SUITES if part in parts}
+    fields = {part: asdict(parts[part]) for part in BENCHMARKS[name].parts if part in parts}
     jsonl.rewrite(_note(name), [json.dumps(fields, indent=2).encode("ascii"), b"\n"])
 
 
@@ -183,6 +210,20 @@ def snapshots(name: str) -> list[Path]:
     return sorted((Path(constants.HF_HUB_CACHE) / repository / "snapshots").glob("*"))
 
 
+def _pinned(one: Fetched) -> dict[str, str | None]:
+    return {"repository": one.repository, "revision": one.revision, "licence": one.licence}
+
+
+def _licence(fetched: Sequence[Fetched]) -> str | None:
+    """Return the licences of what was fetched; None where one part has none."""
+    named = sorted({one.licence for one in fetched if one.licence is not None})
+    return ", ".join(named) if all(one.licence is not None for one in fetched) else None
+
+
+def _terms(licence: str | None) -> str:
+    return NO_LICENCE if licence is None else f"under the terms of its licence: {licence}"
+
+
 def _note(name: str) -> Path:
     return assets() / f"{name}.json"
 
@@ -195,5 +236,9 @@ def _unpacked(folder: Path) -> Path:
     """Return where a folder of parquet files is unpacked, doing it if need be."""
     state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in parquet.files(folder.resolve())]
     root = assets() / "unpacked" / hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-    parquet.unpack(parquet.files(folder), root)
+    sources = parquet.files(folder)
+    if tables.is_instance(sources[0]):
+        tables.unpack_folder(folder, root)
+    else:
+        parquet.unpack(sources, root)
     return root

@@ -47,8 +47,7 @@ def listed(folders: Sequence[str]) -> Iterator[Listed]:
             yield Listed(name, "", {}, 0.0, 0, 0, str(error))
             noted = {}
         for root in dict.fromkeys(one.root for one in noted.values()):
-            one = next(one for one in noted.values() if one.root == root)
-            yield _measured(name, Path(root), f"commit {one.revision[:12]}, {one.form}; {one.redistribution}")
+            yield _measured(name, Path(root), hub.about([one for one in noted.values() if one.root == root]))
         roots = {Path(one.root) for one in noted.values()}
         for snapshot in hub.snapshots(name):
             if snapshot not in roots and has_files(snapshot):

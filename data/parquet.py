@@ -19,7 +19,7 @@ from typing import Any
 from data import jsonl
 from data.dataset import AUDIO_SUFFIXES
 from data.errors import DataError, UsageError
-from data.suites import SUITES, VARIANTS, Suite
+from data.suites import SUITES, VARIANTS, Suite, suites_of
 
 ROWS_AT_ONCE = 16
 _LANGUAGES = {"en": "en", "english": "en", "zh": "cn", "cn": "cn", "chinese": "cn", "mandarin": "cn"}
@@ -34,7 +34,7 @@ def files(folder: Path) -> list[Path]:
 def suite_of(path: Path | str) -> Suite | None:
     """Return the subset that a parquet file's path names, such as `open_ended/test-00000-of-00001.parquet`."""
     for part in reversed(Path(path).with_suffix("").parts):
-        for suite in SUITES.values():
+        for suite in suites_of("speechinstructbench"):
             if any(part == name or part.startswith(f"{name}-") for name in (suite.name, suite.folder, *suite.aliases)):
                 return suite
     return None
@@ -69,20 +69,20 @@ def _write(sources: Sequence[Path], folder: Path) -> None:
     lines: dict[str, list[bytes]] = defaultdict(list)
     for source in sources:
         suite = _suite_by_columns(source)
-        for number, row in _rows(source):
+        for number, row in rows(source):
             language = _language(row, source, number)
             variant = str(row.get("variant") or next((name for name in VARIANTS if name in source.parts), "standard"))
             stem = {"closed": f"closed_{variant}", "open": "open_ended", "adjustment": "adjustment"}[suite.name]
             name = f"{stem}_{language}"
             audio = row.pop("audio", None)
             place = f"{language}/{name}_{len(lines[name]) + 1:05}"
-            lines[name].append(jsonl.dumps({**row, "audio_path": _audio(audio, folder, place)}))
+            lines[name].append(jsonl.dumps({**row, "audio_path": recording(audio, folder, place)}))
     for name, content in lines.items():
         (folder / f"{name}.jsonl").write_bytes(b"".join(content))
 
 
-def _audio(audio: Any, folder: Path, place: str) -> str:
-    """Write a row's recording; return its path relative to the subset's folder."""
+def recording(audio: Any, folder: Path, place: str) -> str:
+    """Write a row's recording; return its path relative to the folder, which is `place` and an ending of its own."""
     content, path = (audio.get("bytes"), audio.get("path")) if isinstance(audio, Mapping) else (None, None)
     if not isinstance(content, bytes):
         return str(path or place)  # the run will say that it is missing
@@ -105,16 +105,31 @@ def _language(row: Mapping[str, Any], source: Path, number: int) -> str:
 
 
 def _suite_by_columns(source: Path) -> Suite:
-    columns = set(_opened(source).schema_arrow.names)
-    if not {"prompt", "audio"} <= columns:
+    names = columns(source)
+    if not {"prompt", "audio"} <= names:
         raise DataError("no columns 'prompt' and 'audio'; is this a benchmark's file?", path=source)
-    if "instruction_id_list" in columns:
+    if "instruction_id_list" in names:
         return SUITES["closed"]
-    return SUITES["open" if "decomposed_questions" in columns else "adjustment"]
+    return SUITES["open" if "decomposed_questions" in names else "adjustment"]
 
 
-def _rows(source: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield every row with its number, a few in memory at a time."""
+def columns(source: Path) -> set[str]:
+    """Return the names of a file's columns.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+        DataError: the file is broken.
+    """
+    return set(_opened(source).schema_arrow.names)
+
+
+def rows(source: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield every row with its number, a few in memory at a time.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+        DataError: the file is broken.
+    """
     import pyarrow
 
     number = 0

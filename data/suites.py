@@ -120,6 +120,11 @@ class FileKind:
         return list(SUITES).index(self.suite.name), self.lang, place, self.variant
 
 
+def suites_of(benchmark: str) -> tuple[Suite, ...]:
+    """Return the subsets of a benchmark, by the name that `--dataset` takes."""
+    return tuple(suite for suite in SUITES.values() if suite.benchmark == benchmark)
+
+
 def file_kind(path: Path | str) -> FileKind | None:
     """Return what a file name says, or None for a name outside the hub's layout."""
     name = Path(path).name

@@ -51,11 +51,14 @@ def instances(path: Path) -> list[Path]:
     ]
 
 
-def validate(path: Path, *, allow_outside: bool = False, processes: int | None = None) -> Report:
+def validate(
+    path: Path, *, contributed: bool = True, allow_outside: bool = False, processes: int | None = None
+) -> Report:
     """Check a task: the folder of an instance, of a task with several, or of several tasks.
 
     Args:
         path: that folder.
+        contributed: miss what a contribution needs beside its rows, instance.json and a licence, where it is not there.
         allow_outside: follow names of recordings out of the instance's folder.
         processes: how many measure recordings; all cores by default.
 
@@ -68,6 +71,8 @@ def validate(path: Path, *, allow_outside: bool = False, processes: int | None =
     found: list[Finding] = []
     count, seconds = 0, 0.0
     for folder in folders:
+        if contributed or (folder / description.NAME).is_file():
+            found += description.findings(folder)
         checked = _Instance(folder, allow_outside, processes or len(os.sched_getaffinity(0)))
         found += checked.findings()
         count, seconds = count + len(checked.lines), seconds + checked.seconds
@@ -92,7 +97,6 @@ class _Instance:
 
     def findings(self) -> Iterator[Finding]:
         """Yield everything that is wrong with the instance."""
-        yield from description.findings(self._folder)
         yield from self._splits()
         if self._table is None:
             message = "no metadata.json here: rows, instructions, labels and recordings were not checked"

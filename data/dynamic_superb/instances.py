@@ -8,8 +8,11 @@ Source: arXiv 2309.09510, the project's list of instances and its table of resul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+
+from data.errors import UsageError
 
 ORGANISATION = "DynamicSuperb"
 KINDS = ("order", "synonyms", "paraphrase")
@@ -149,6 +152,22 @@ INSTANCES: Mapping[str, Instance] = {
     for name in names
 }
 _DIMENSION_OF_TASK = {instance.task: instance.dimension for instance in INSTANCES.values()}
+
+
+def chosen(names: Sequence[str], dimensions: Sequence[str]) -> list[Instance]:
+    """Return the instances that are called so or belong to a dimension, in the order of tables; none for no choice.
+
+    Raises:
+        UsageError: there is no such instance or dimension.
+    """
+    for name, known, what in (
+        *((name, INSTANCES, "instance") for name in names),
+        *((name, DIMENSIONS, "dimension") for name in dimensions),
+    ):
+        if name not in known:
+            close = get_close_matches(name, known, n=3, cutoff=0.4) or list(known)[:6]
+            raise UsageError(f"no {what} '{name}'; there are, among others: {', '.join(close)}")
+    return [one for one in INSTANCES.values() if one.name in names or one.dimension in dimensions]
 
 
 def base_name(name: str) -> tuple[str, str]:

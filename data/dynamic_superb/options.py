@@ -33,6 +33,7 @@ _QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("«", "»"),
 _CLOSED = r"""(?=\s*(?:[,;.!?\n]|$|(?:or|and)\b)|\s+["'“‘«`])"""
 _WITHIN = "|".join(rf"{left}([^\n]{{1,500}}?){right}{_CLOSED}" for left, right in _QUOTES)
 _QUOTED = re.compile(rf"(?:(?:or|and)\s+)?(?:{_WITHIN})", re.IGNORECASE)
+_OPENING = re.compile(r"(?:^|[.!?\n])\s*(?=(?:please,?\s+)?(?:the\s+)?$)", re.IGNORECASE)
 _BARE = re.compile(r"(?:[^,;.!?\n]|[.!?](?!\s|$))*")
 _SEPARATOR = re.compile(r"\s*[,;]\s*")
 _JOINED = re.compile(r"\s*(?=(?:or|and)\s)|\s+(?=[\"'“‘«`])", re.IGNORECASE)
@@ -43,11 +44,13 @@ class _Found:
     """Where the options stand in an instruction.
 
     Attributes:
+        lead: where the words begin that lead to them ("answer could be").
         labels: start and end of each label, without its quotes.
         start: where the list begins, behind "could be".
         end: where it ends, before the full stop.
     """
 
+    lead: int
     labels: tuple[tuple[int, int], ...]
     start: int
     end: int
@@ -68,9 +71,25 @@ def sentence(options: Sequence[str]) -> str:
     """
     for quotes in (("", ""), *_QUOTES):
         text = f"{LEAD} {_listed(options, quotes)}."
-        if read(text) == tuple(options):
+        if len(options) > 1 and read(text) == tuple(options):
             return text
     raise ValueError(f"no sentence names these options: {list(options)}")
+
+
+def own_sentence(instruction: str) -> str:
+    """Return an instruction's own sentence of options; a new one where they stand in the middle of another.
+
+    Raises:
+        ValueError: the instruction names no options, or these cannot be named.
+    """
+    found = _find(instruction)
+    if found is None:
+        raise ValueError("the instruction names no options")
+    opening = _OPENING.search(instruction, 0, found.lead)
+    if opening is None:
+        return sentence(read(instruction))
+    stop = instruction[found.end : found.end + 1]
+    return f"{instruction[opening.end() : found.end]}{stop if stop in ('.', '!', '?') else '.'}"
 
 
 def replaced(instruction: str, options: Sequence[str]) -> str:
@@ -84,7 +103,7 @@ def replaced(instruction: str, options: Sequence[str]) -> str:
         raise ValueError("the instruction names no options")
     tried = [_in_place(instruction, found, options)] if len(options) == len(found.labels) else []
     head, tail = instruction[: found.start], instruction[found.end :]
-    tried += [f"{head}{_listed(options, quotes)}{tail}" for quotes in (("", ""), *_QUOTES)]
+    tried += [] if len(options) < 2 else [f"{head}{_listed(options, quotes)}{tail}" for quotes in (("", ""), *_QUOTES)]
     for text in tried:
         if read(text) == tuple(options):
             return text
@@ -111,15 +130,15 @@ def _find(instruction: str) -> _Found | None:
     """Return the last list of at least two options."""
     limit = len(instruction)
     for match in reversed(list(_SENTENCE.finditer(instruction))):
-        found = _labels(instruction, match.end(), limit, pooled=match["pooled"] is not None)
-        if len(found.labels) > 1:
-            return found
+        labels, end = _labels(instruction, match.end(), limit, pooled=match["pooled"] is not None)
+        if len(labels) > 1:
+            return _Found(match.start(), labels, match.end(), end)
         limit = match.start()  # so that no text is read twice
     return None
 
 
-def _labels(text: str, start: int, limit: int, *, pooled: bool) -> _Found:
-    """Read a list from `start` on, up to its full stop or `limit`."""
+def _labels(text: str, start: int, limit: int, *, pooled: bool) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Return where labels stand from `start` to their list's full stop, or to `limit`; and where the list ends."""
     labels: list[tuple[int, int]] = []
     place = end = start
     while place < limit:
@@ -143,7 +162,7 @@ def _labels(text: str, start: int, limit: int, *, pooled: bool) -> _Found:
         if following is None or following.end() == place == first:
             break
         place = following.end()
-    return _Found(tuple((first, last) for first, last in labels if first < last), start, end)
+    return tuple((first, last) for first, last in labels if first < last), end
 
 
 def _alternatives(text: str, start: int, end: int, *, alone: bool, pooled: bool) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,16 @@ def raw_rows(path: Path) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
     yield from (_json_rows if path.suffix == ".json" else _csv_rows)(path, text)
 
 
+def dumps(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
+    """Return the content of `metadata.json`, an entry a line: what `raw_rows` reads.
+
+    Args:
+        entries: each row's recording, and its own fields.
+    """
+    lines = ",\n".join(f"{json.dumps(audio)}: {json.dumps(row, default=str)}" for audio, row in entries)
+    return f"{{\n{lines}\n}}\n".encode("ascii")
+
+
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     number, counted = 1, 0
@@ -121,6 +131,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str,
 
     place = _skip(text, after(0, "{") + 1)
     ended = text[place : place + 1] == "}"
+    place += ended
     while not ended:
         start = after(place, '"')
         audio, place = value(start)
@@ -134,12 +145,14 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str,
         yield number, start, audio, row
         place = after(place, ",}")
         ended, place = text[place] == "}", place + 1
-    if _skip(text, place + (text[place : place + 1] == "}")) < len(text):
+    place = _skip(text, place)
+    if place < len(text):
         raise refuse("text after the end of the object", place)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    number = 1
     try:
         columns = reader.fieldnames or ()
         if "file_name" not in columns:
@@ -154,7 +167,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, 
             yield number, place, row["file_name"], fields
             number = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"not CSV: {error}", path=path, line=reader.line_num) from None
+        raise DataError(f"not CSV: {error}", path=path, line=number) from None
 
 
 def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +175,7 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
         if not isinstance(row.get(field), str) or not row[field].strip():
             problem = "must be text" if field in row else "missing; every row needs it"
             raise DataError(problem, path=path, line=number, field=field)
-    texts = [row[field] for field in sorted(filter(_TEXT_FIELD.fullmatch, row), key=_place) if row[field] is not None]
+    texts = [row[field] for field in text_fields(row)]
     if not all(isinstance(text, str) for text in texts):
         raise DataError("must be text", path=path, line=number, field="text")
     audios = [audio, *further(path.parent, audio, row)]
@@ -178,8 +191,8 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
 
 def further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     """Return the names of a row's recordings after the first: those that it names, or else those that lie beside it."""
-    named = [row[field] for field in sorted(filter(_AUDIO_FIELD.fullmatch, row), key=_place)]
-    if named and all(isinstance(name, str) and name for name in named):
+    named = [row[field] for field in further_fields(row)]
+    if named:
         return named
     found = []
     stem, dot, suffix = audio.rpartition(".")
@@ -191,7 +204,18 @@ def further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     return found
 
 
-def _place(field: str) -> int:
+def text_fields(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a row's text inputs, in order."""
+    return sorted((field for field in row if _TEXT_FIELD.fullmatch(field) and row[field] is not None), key=place_of)
+
+
+def further_fields(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields in which a row names its recordings after the first, in order; nothing where it does not."""
+    fields = sorted(filter(_AUDIO_FIELD.fullmatch, row), key=place_of)
+    return fields if all(isinstance(row[field], str) and row[field] for field in fields) else []
+
+
+def place_of(field: str) -> int:
     """Return a numbered field's number: 1 for "text", 2 for "text2"."""
     return int(field.lstrip("abcdefghijklmnopqrstuvwxyz") or 1)
 

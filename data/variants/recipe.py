@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import DataError, UsageError
-from data.suites import SUITES, VARIANTS, language
+from data.suites import VARIANTS, language, suites_of
 from data.variants import background, disfluency, paralinguistics, rooms
 from data.variants.manifest import FORMATS
 
@@ -40,7 +40,7 @@ class PromptSet:
     Attributes:
         prompts: JSONL files with `prompt`, and `key`, `instruction_id_list` and `kwargs`, or `decomposed_questions`.
         lang: two-letter code of their language.
-        suite: a key of `SUITES` to which all lines belong; empty: each line's fields tell.
+        suite: a subset of SpeechInstructBench to which all lines belong; empty: each line's fields tell.
         variants: some of `KINDS`.
         voices: names of voices, or BCP 47 tags; empty: the best that are installed.
         accents: voices of the accent variant; empty: installed ones with another tag than `voices`.
@@ -120,11 +120,12 @@ class Recipe:
 
 
 def _check(prompts: PromptSet) -> None:
+    suites = [suite.name for suite in suites_of("speechinstructbench")]
     for name, known, what in (
         *((variant, KINDS, "variant") for variant in prompts.variants),
         *((kind, disfluency.KINDS, "disfluency") for kind in prompts.disfluencies),
         *((style, tuple(paralinguistics.STYLES), "style") for style in prompts.styles),
-        *((prompts.suite, tuple(SUITES), "subset") for _ in prompts.suite[:1]),
+        *((prompts.suite, suites, "subset") for _ in prompts.suite[:1]),
     ):
         if name not in known:
             raise UsageError(f"no {what} '{name}'; there are: {', '.join(known)}")

@@ -26,7 +26,7 @@ from huggingface_hub import constants
 
 from data import hub, parquet
 from data.__main__ import main as data_main
-from data.dataset import SAMPLE
+from data.dataset import SAMPLE, dataset_files
 from data.errors import DataError, UsageError
 from data.suites import SUITES
 from inference.cli import main as inference_main
@@ -49,10 +49,10 @@ class Revision:
 
 
 class Hub:
-    """A hub on the loopback interface with one repository.
+    """A hub on the loopback interface.
 
     Attributes:
-        revisions: commits by branch, tag or commit.
+        revisions: commits by repository, and branch, tag or commit.
         calls: (method, path, range header) of every request.
         faults: what goes wrong with a path, one after the other: a status, `torn`, `corrupt`.
         sizes: sizes that the tree lies about.
@@ -60,7 +60,7 @@ class Hub:
     """
 
     def __init__(self) -> None:
-        self.revisions: dict[str, Revision] = {}
+        self.revisions: dict[tuple[str, str], Revision] = {}
         self.calls: list[tuple[str, str, str | None]] = []
         self.faults: dict[str, list[int | str]] = {}
         self.sizes: dict[str, int] = {}
@@ -89,10 +89,12 @@ class Hub:
         """Return the port."""
         return int(self._server.server_address[1])
 
-    def publish(self, files: dict[str, bytes], *, licence: str | None = None, name: str = "main") -> Revision:
+    def publish(
+        self, files: dict[str, bytes], *, licence: str | None = None, name: str = "main", repository: str = REPOSITORY
+    ) -> Revision:
         """Make a commit the newest of a branch."""
         revision = Revision(files, licence)
-        self.revisions |= {name: revision, revision.commit: revision}
+        self.revisions |= {(repository, name): revision, (repository, revision.commit): revision}
         return revision
 
     def close(self) -> None:
@@ -109,7 +111,7 @@ class Hub:
         path = unquote(url.path)
         self.calls.append((handler.command, path, handler.headers.get("range")))
         host = "cdn" if path.startswith("/cdn/") else "hub"
-        if host == "cdn" or REPOSITORY in path:
+        if host == "cdn" or "/datasets/" in path:
             self.tokens[host].add(handler.headers.get("authorization"))
         fault = self._fault(path)
         try:
@@ -131,13 +133,11 @@ class Hub:
                 return faults.pop(0)
         return None
 
-    def _revision(self, name: str) -> Revision | None:
-        return self.revisions.get(name)
-
     def _api(self, handler: BaseHTTPRequestHandler, path: str, query: str) -> None:
-        kind, _, rest = path.removeprefix(f"/api/datasets/{REPOSITORY}").lstrip("/").partition("/")
-        revision = self._revision(rest or "main")
-        if not path.startswith(f"/api/datasets/{REPOSITORY}"):
+        owner, name, kind, rest = [*path.removeprefix("/api/datasets/").split("/", 3), "", ""][:4]
+        repository = f"{owner}/{name}"
+        revision = self.revisions.get((repository, rest or "main"))
+        if not any(known == repository for known, _ in self.revisions):
             self._send(handler, 404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif revision is None:
             self._send(handler, 404, b"{}", {"X-Error-Code": "RevisionNotFound"})
@@ -145,7 +145,7 @@ class Hub:
             self._tree(handler, revision, path, query)
         else:
             tags = [f"license:{revision.licence}"] if revision.licence else []
-            about = {"id": REPOSITORY, "sha": revision.commit, "tags": tags, "private": False, "gated": False}
+            about = {"id": repository, "sha": revision.commit, "tags": tags, "private": False, "gated": False}
             if revision.licence:
                 about["cardData"] = {"license": revision.licence}
             self._send(handler, 200, json.dumps(about).encode(), {"content-type": "application/json"})
@@ -169,14 +169,14 @@ class Hub:
         self._send(handler, 200, json.dumps(entries[start : start + PAGE]).encode(), headers)
 
     def _resolve(self, handler: BaseHTTPRequestHandler, path: str, fault: str | None) -> None:
-        match = re.fullmatch(rf"/datasets/{REPOSITORY}/resolve/([^/]+)/(.+)", path)
-        revision = self._revision(match[1]) if match else None
-        data = revision.files.get(match[2]) if match and revision else None
+        match = re.fullmatch(r"/datasets/(.+?)/resolve/([^/]+)/(.+)", path)
+        revision = self.revisions.get((match[1], match[2])) if match else None
+        data = revision.files.get(match[3]) if match and revision else None
         if data is None or revision is None or match is None:
             self._send(handler, 404, b"", {"X-Error-Code": "EntryNotFound"})
             return
         headers = {"X-Repo-Commit": revision.commit, "ETag": f'"{git_hash(data)}"'}
-        if match[2].endswith(LFS_SUFFIXES):
+        if match[3].endswith(LFS_SUFFIXES):
             digest = hashlib.sha256(data).hexdigest()
             headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
             headers["Location"] = f"http://localhost:{self.port}/cdn/{digest}?signature=secret"
@@ -673,3 +673,182 @@ def test_a_broken_note_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(DataError, match="no note of what was fetched"):
         hub.located("speechinstructbench")
     assert hub.provenance(SAMPLE) is None
+
+
+# --- a benchmark of many repositories -------------------------------------------------------------------------------
+
+SUPERB = ("-m", "data", "fetch", "dynamic-superb")
+DETECTION, VERIFICATION = "SpeechDetection_LJSpeech", "SpeakerVerification_VCTK"
+
+
+def instance(folder: Path, *, pairs: bool = False, rows: int = 3, label: str = "yes") -> dict[str, bytes]:
+    """Return an instance's repository: parquet, with the sample's speech."""
+    pa = pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    sounds = [path.read_bytes() for path in sorted((SAMPLE / "open-ended/en").glob("*.ogg"))]
+    table = []
+    for number in range(rows):
+        row: dict[str, Any] = {
+            "file": f"row/{number}.wav",
+            "audio": {"bytes": sounds[number], "path": f"../../{number}.wav"},
+            "instruction": "Is this speech? The answer could be yes or no.",
+            "label": label,
+        }
+        if pairs:
+            row |= {"audio2": {"bytes": sounds[number + 1], "path": None}, "text": "said"}
+        table.append(row)
+    path = folder / "instance.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(pa.Table.from_pylist(table), path)
+    return {
+        "README.md": b"# An instance\n",
+        "data/test-00000-of-00001.parquet": path.read_bytes(),
+        "data/train-00000-of-00001.parquet": b"never fetched",
+    }
+
+
+def superb_note(tmp_path: Path) -> dict[str, Any]:
+    """Return what is noted of the instances."""
+    fields: dict[str, Any] = json.loads((tmp_path / "home/assets" / hub.LIBRARY / "dynamic-superb.json").read_text())
+    return fields
+
+
+def test_instances_are_fetched_and_run(server: Hub, process: Command, tmp_path: Path) -> None:
+    """Each from its repository, into one folder; `run.json` names every commit and licence."""
+    first = server.publish(instance(tmp_path), licence="mit", repository=f"DynamicSuperb/{DETECTION}")
+    second = server.publish(instance(tmp_path, pairs=True), repository=f"DynamicSuperb/{VERIFICATION}")
+    done = process(*SUPERB, "--instance", DETECTION, VERIFICATION)
+    root = Path(done.stdout.strip())
+    assert root == tmp_path / "home/assets" / hub.LIBRARY / "dynamic-superb"
+    assert f"{VERIFICATION}: 3 items; not for redistribution" in done.stderr
+    assert not any("train" in path for path in server.fetched())
+    metadata = json.loads((root / VERIFICATION / "metadata.json").read_text())
+    assert list(metadata) == ["00001.ogg", "00002.ogg", "00003.ogg"]
+    assert metadata["00002.ogg"] == {
+        "file": "row/1.wav",
+        "instruction": "Is this speech? The answer could be yes or no.",
+        "label": "yes",
+        "text": "said",
+    }
+    sounds = sorted((SAMPLE / "open-ended/en").glob("*.ogg"))
+    assert (root / VERIFICATION / "00002.ogg").read_bytes() == sounds[1].read_bytes()
+    assert (root / VERIFICATION / "00002_pair2.ogg").read_bytes() == sounds[2].read_bytes()
+    items = [item for file in dataset_files(root, variant=VERIFICATION) for item in file.items()]
+    assert items[1].audios == ("00002.ogg", "00002_pair2.ogg")
+    assert items[1].prompt.endswith("no.\n\nsaid")
+
+    dry = process("inference.py", "--dataset", "dynamic-superb", "--dry_run", "--output_dir", tmp_path / "dry")
+    assert f"classify_{DETECTION}_en.jsonl: 3 items" in dry.stdout
+    source = hub_provenance(process, root)
+    assert source["redistribution"] == "not for redistribution: the hub names no licence"
+    assert source["parts"] == {
+        DETECTION: {"repository": f"DynamicSuperb/{DETECTION}", "revision": first.commit, "licence": "mit"},
+        VERIFICATION: {"repository": f"DynamicSuperb/{VERIFICATION}", "revision": second.commit, "licence": None},
+    }
+    listed = json.loads(process("-m", "data", "list", "--format", "json").stdout)[-1]
+    assert (listed["name"], listed["items"], listed["missing"]) == ("dynamic-superb", {"classification": 6}, 0)
+    assert listed["about"].startswith("2 repositories, parquet; not for redistribution")
+
+
+def hub_provenance(process: Command, root: Path) -> dict[str, Any]:
+    """Return what a run notes about fetched files, as a process with its own environment finds it."""
+    code = "import json, sys; from pathlib import Path; from data import hub; "
+    code += "print(json.dumps(hub.provenance(Path(sys.argv[1]))))"
+    fields: dict[str, Any] = json.loads(process("-c", code, root).stdout)
+    return fields
+
+
+def test_finished_instances_are_not_fetched_again(server: Hub, command: Command, tmp_path: Path) -> None:
+    """A failure keeps what is finished; the same command continues; a newer commit takes an instance's place."""
+    server.publish(first := instance(tmp_path), repository=f"DynamicSuperb/{DETECTION}")
+    server.publish(instance(tmp_path, pairs=True, label="no"), repository=f"DynamicSuperb/{VERIFICATION}")
+    digest = hashlib.sha256(first["data/test-00000-of-00001.parquet"]).hexdigest()
+    server.faults[f"/cdn/(?!{digest})"] = ["corrupt"] * 2
+    both = (*SUPERB, "--instance", VERIFICATION, DETECTION)
+    done = command(*both, code=1)
+    assert "fetched twice; the first is data/test-00000-of-00001.parquet" in talk(done)[-1]
+    assert list(superb_note(tmp_path)) == [DETECTION]
+    done = command(*both)
+    assert "1 instances are here, 1 are fetched" in done.stderr
+    assert server.fetched()[f"/cdn/{digest}"] == 1
+    assert list(superb_note(tmp_path)) == [DETECTION, VERIFICATION]
+    before = superb_note(tmp_path)[DETECTION]["revision"]
+    newer = server.publish(instance(tmp_path, rows=2), repository=f"DynamicSuperb/{DETECTION}")
+    root = Path(command(*both).stdout.strip())
+    assert superb_note(tmp_path)[DETECTION]["revision"] == newer.commit != before
+    assert len(json.loads((root / DETECTION / "metadata.json").read_text())) == 2
+    assert not [path for path in root.iterdir() if path.name.endswith((".part", ".old"))]
+    command(*both, "--revision", before, code=1)  # the other has no such commit, this one is there
+
+
+def test_an_instance_that_the_hub_lacks_keeps_none_of_the_others_back(
+    server: Hub, command: Command, tmp_path: Path
+) -> None:
+    """What is there is fetched; the error names the rest."""
+    server.publish(instance(tmp_path), repository=f"DynamicSuperb/{DETECTION}")
+    done = command(*SUPERB, "--dimension", "content", code=1)
+    assert "and 7 more" in talk(done)[-1]
+    assert "DynamicSuperb/SpeechDetection_LibriSpeech-TestClean" in talk(done)[-1]
+    assert list(superb_note(tmp_path)) == [DETECTION]
+
+
+def test_rows_that_do_not_offer_their_label_are_told(server: Hub, command: Command, tmp_path: Path) -> None:
+    """Once an instance, when it is fetched."""
+    server.publish(instance(tmp_path, label="perhaps"), repository=f"DynamicSuperb/{DETECTION}")
+    done = command(*SUPERB, "--instance", DETECTION)
+    assert f"{DETECTION}: 3 of 3 rows do not offer their label; the first, line 2: the label 'perhaps'" in done.stderr
+
+
+def test_instances_that_do_not_fit_or_are_no_tables_are_refused(server: Hub, command: Command, tmp_path: Path) -> None:
+    """Nothing is begun, and nothing half is left."""
+    server.publish({"README.md": b"nothing yet"}, repository=f"DynamicSuperb/{VERIFICATION}")
+    assert "holds no parquet file" in command(*SUPERB, "--instance", VERIFICATION, code=1).stderr
+    server.publish({"data/test.parquet": b"PAR1 and no more"}, repository=f"DynamicSuperb/{VERIFICATION}")
+    assert "no readable parquet file" in command(*SUPERB, "--instance", VERIFICATION, code=2).stderr
+    assert not list((tmp_path / "home/assets" / hub.LIBRARY / "dynamic-superb").glob("[!.]*"))
+    server.publish(instance(tmp_path), repository=f"DynamicSuperb/{DETECTION}")
+    server.sizes["data/test-00000-of-00001.parquet"] = 10**16
+    before = server.fetched()
+    done = command(*SUPERB, "--instance", DETECTION, code=2)
+    assert "GB are needed in" in talk(done)[-1]
+    assert "--dimension" in talk(done)[-1]
+    assert server.fetched() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("dynamic-superb", "--instance", "SpeechDetection_LJSpeach"), "no instance 'SpeechDetection_LJSpeach'"),
+        (("dynamic-superb", "--dimension", "smell"), "no dimension 'smell'; there are, among others: content"),
+        (("dynamic-superb", "--subset", "open"), "choose by --instance or --dimension"),
+        (("speechinstructbench", "--dimension", "audio"), "has subsets (--subset)"),
+    ],
+)
+def test_a_choice_of_the_other_benchmark_is_told(flags: tuple[str, ...], told: str, command: Command) -> None:
+    """In one line, before the hub is asked."""
+    assert told in command("-m", "data", "fetch", *flags, code=2).stderr
+
+
+def test_instances_without_a_network(server: Hub, process: Command, tmp_path: Path) -> None:
+    """The way by hand keeps the instance's name; what is here stays usable."""
+    by_hand = "--local-dir FOLDER/<instance> DynamicSuperb/<instance>`, bring FOLDER here"
+    assert by_hand in process(*SUPERB, code=1, HF_HUB_OFFLINE="1").stderr
+    done = process(*SUPERB, "--dimension", "audio", code=1, HF_ENDPOINT="http://127.0.0.1:9")
+    assert f"FOLDER/{(bird := 'BirdSoundDetection_Warblrb10k')} DynamicSuperb/{bird}`" in done.stderr
+    server.publish(instance(tmp_path), repository=f"DynamicSuperb/{DETECTION}")
+    root = process(*SUPERB, "--instance", DETECTION).stdout
+    assert process(*SUPERB, HF_HUB_OFFLINE="1").stdout == root
+    assert "is not here" in process(*SUPERB, "--instance", VERIFICATION, code=1, HF_HUB_OFFLINE="1").stderr
+
+
+@pytest.mark.parametrize("shape", ["folder", "folders", "bare"])
+def test_instances_brought_by_hand_are_read(shape: str, command: Command, tmp_path: Path) -> None:
+    """A folder of one instance's parquet files, with or without the hub's `data`, or a folder of such folders."""
+    content = instance(tmp_path)["data/test-00000-of-00001.parquet"]
+    given = tmp_path / "mine" / (DETECTION if shape != "folders" else "")
+    folder = tmp_path / "mine" / DETECTION / ("data" if shape != "bare" else "")
+    folder.mkdir(parents=True)
+    (folder / "test-00000-of-00001.parquet").write_bytes(content)
+    (folder / "train-00000-of-00001.parquet").write_bytes(content)
+    dry = ("inference.py", "--dataset", given, "--dry_run", "--output_dir", tmp_path / "out")
+    first = command(*dry)
+    assert f"classify_{DETECTION}_en.jsonl: 3 items" in first.stdout
+    assert command(*dry).stdout == first.stdout
