@@ -44,11 +44,7 @@ def instances(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     folders = [path, *(inner for depth in ("*", "*/*") for inner in sorted(path.glob(depth)) if inner.is_dir())]
-    return [
-        folder
-        for folder in folders
-        if any((folder / name).is_file() for name in (description.NAME, *rows.TABLES)) and not base_name(folder.name)[1]
-    ]
+    return [folder for folder in folders if any((folder / name).is_file() for name in (description.NAME, *rows.TABLES))]
 
 
 def validate(
@@ -65,7 +61,8 @@ def validate(
     Raises:
         DataError: there is no instance.
     """
-    folders = instances(path)
+    # An instance in other words is no contribution; its recordings are those of the instance beside it.
+    folders = [folder for folder in instances(path) if not (contributed and base_name(folder.name)[1])]
     if not folders:
         raise DataError("holds no instance: no folder with instance.json or metadata.json", path=path)
     found: list[Finding] = []
@@ -91,7 +88,8 @@ class _Instance:
         self.lines: list[Line] = []
         self.seconds = 0.0
         self._folder = folder
-        self._finder = AudioFinder(folder, allow_outside=allow_outside)
+        root = folder.absolute().parent if base_name(folder.name)[1] else folder
+        self._finder = AudioFinder(root, allow_outside=allow_outside)
         self._processes = processes
         self._table = next((folder / name for name in rows.TABLES if (folder / name).is_file()), None)
 

@@ -123,7 +123,8 @@ def _build_tasks(arguments: argparse.Namespace) -> int:
     )
     new, took = sum(built.made for built in made), sum(built.took for built in made)
     speed = f", {sum(built.seconds_made for built in made) / took:.0f} times real time" if new else ""
-    _say(f"{len(made)} tasks, {sum(built.seconds for built in made) / 60:.1f} minutes; {new} made now{speed}")
+    recordings, seconds = sum(built.recordings for built in made), sum(built.seconds for built in made)
+    _say(f"{recordings} recordings, {seconds / 60:.1f} minutes; {new} made now{speed}")
     _say(f"python inference.py --dataset {arguments.out}")
     for built in made:
         print(*built.files)  # noqa: T201

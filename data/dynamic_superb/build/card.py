@@ -60,7 +60,7 @@ Labels: {counted}. Instructions: {len({row["instruction"] for row in rows})}, ea
 
 {task.made} Labels are spread evenly over voices and sentences. Rows are in an order drawn from the seed.
 
-`metadata.json` has a row a recording: `file`, `instruction`, `label`, `text` where something is given in writing, and
+`metadata.json` has a row an example: `file`, `instruction`, `label`, `text` where something is given in writing, and
 for whoever looks into results `spoken_text` and `voice`. Further recordings of a row end in `_pair2.wav`.
 
 ## Licences

@@ -368,6 +368,16 @@ def test_rows_that_are_no_contribution(task: Path, capsys: pytest.CaptureFixture
     assert "description-broken" in capsys.readouterr().out
 
 
+def test_an_instance_in_other_words(task: Path) -> None:
+    """Its recordings are those of the instance beside it; as a contribution it does not count."""
+    reworded = task / f"{NAME}.order"
+    reworded.mkdir()
+    write(reworded, {f"../{NAME}/{name}": row for name, row in rows_of(task / NAME).items()})
+    assert main(["validate", str(reworded)]) == 0
+    assert contribution.validate(task, contributed=False).files == 2
+    assert contribution.validate(task).files == 1
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_no_task_at_all(there: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty folder, or none: one line, exit code 2."""
