@@ -289,13 +289,14 @@ def nearest(
     centre, scale = known.mean(axis=0), known.std(axis=0)
     known, asked = (known - centre) / scale, (asked - centre) / scale
     classes = sorted(set(names))
-    found = []
-    for vector, sentence in zip(asked, about, strict=True):
+    found = [""] * len(asked)
+    for sentence in set(about):
         others = [known[(names == name) & (sentences != sentence)] for name in classes]
-        within = sum(np.cov(rows.T) for rows in others) / len(classes) + 0.1 * np.eye(len(vector))
-        away = [vector - rows.mean(axis=0) for rows in others]
-        metric = np.linalg.inv(within)
-        found.append(classes[int(np.argmin([one @ metric @ one for one in away]))])
+        within = sum(np.cov(rows.T) for rows in others) / len(classes) + 0.1 * np.eye(known.shape[1])
+        metric, means = np.linalg.inv(within), [rows.mean(axis=0) for rows in others]
+        for place in (place for place, one in enumerate(about) if one == sentence):
+            away = [asked[place] - mean for mean in means]
+            found[place] = classes[int(np.argmin([one @ metric @ one for one in away]))]
     return found
 
 

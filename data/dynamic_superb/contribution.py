@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +105,16 @@ class _Instance:
             for number, offset, audio, fields in rows.raw_rows(self._table):
                 self.lines.append(Line(number, offset, {**fields, "audio_path": audio}))
         except DataError as error:
-            place = f"{error.path}:{error.line}: "
+            place = f"{error.path}:{error.line}: " if error.line else f"{error.path}: "
             yield Finding("table-broken", self._table, error.line, str(error).removeprefix(place))
         for line in self.lines:
             yield from self._fields(line)
         yield from self._numbers()
         yield from self._recordings()
 
-    def _at(self, check: str, line: Line | None, message: str, badness: float = 0.0) -> Finding:
+    def _at(self, check: str, line: Line | None, message: str) -> Finding:
         assert self._table is not None
-        return Finding(check, self._table, line.number if line else None, message, badness)
+        return Finding(check, self._table, line.number if line else None, message)
 
     def _splits(self) -> Iterator[Finding]:
         for path in sorted(self._folder.iterdir()):
@@ -141,11 +142,11 @@ class _Instance:
         total = len(self.lines)
         if total < FEWEST_EXAMPLES:
             yield self._at("examples-few", None, f"{total} examples; there are to be {FEWEST_EXAMPLES}")
-        first: dict[str, int] = {}
+        first: dict[str, Line] = {}
         for line in self.lines:
             name = line.fields.get("file")
-            if isinstance(name, str) and first.setdefault(name, line.number) != line.number:
-                yield self._at("id-twice", line, f"'{name}' is the id of line {first[name]}")
+            if isinstance(name, str) and first.setdefault(name, line) is not line:
+                yield self._at("id-twice", line, f"'{name}' is the id of line {first[name].number}")
         asked = Counter(" ".join(text.split()) for text in self._texts("instruction"))
         needed = max(total / EXAMPLES_AN_INSTRUCTION, FEWEST_INSTRUCTIONS)
         if len(asked) < needed:
@@ -177,14 +178,14 @@ class _Instance:
         """Yield what is wrong with the recordings, and which files no row names."""
         assert self._table is not None
         file = DatasetFile(self._table, None, self._folder)
-        named: list[Row] = []
+        named: list[list[Row]] = []  # of each line
         for line in self.lines:
             first = line.fields["audio_path"]
-            for audio in [first, *rows.further(self._folder, first, line.fields)]:
-                identity = ItemId(self._table.name, None, audio)
-                named.append(Row(file, line.number, Item(identity, "", line.fields, (audio,), written=True)))
+            audios = [first, *rows.further(self._folder, first, line.fields)]
+            items = [Item(ItemId(self._table.name, None, audio), "", line.fields, (audio,), True) for audio in audios]
+            named.append([Row(file, line.number, item) for item in items])
         located: list[Finding] = []
-        paths = recordings.locate(named, self._finder, located.append)
+        paths = recordings.locate(list(chain.from_iterable(named)), self._finder, located.append)
         yield from located
         once = list(dict.fromkeys(paths.values()))
         measured = dict(zip(once, measure_all(once, self._processes), strict=True))
@@ -200,21 +201,17 @@ class _Instance:
                 yield Finding("file-unused", path, None, "a recording that no row names")
 
     def _same_sounds(
-        self, named: Sequence[Row], paths: dict[Row, Path], measured: dict[Path, Sound | str]
+        self, named: Sequence[Sequence[Row]], paths: Mapping[Row, Path], measured: Mapping[Path, Sound | str]
     ) -> Iterator[Finding]:
         """Yield rows that sound the same as an earlier one, all their recordings together, and have the same texts."""
-        heard: dict[int, list[bytes]] = {}
-        for row in named:
-            sound = measured.get(paths[row]) if row in paths else None
-            if isinstance(sound, Sound):
-                heard.setdefault(row.number, []).append(sound.digest)
-        first: dict[Any, int] = {}
-        for line in self.lines:
-            if line.number in heard:
-                texts = [str(value) for name, value in sorted(line.fields.items()) if re.fullmatch("text[0-9]*", name)]
-                earlier = first.setdefault((tuple(heard[line.number]), tuple(texts)), line.number)
-                if earlier != line.number:
-                    yield self._at("sound-twice", line, f"sounds the same as line {earlier}, and has no other text")
+        first: dict[Any, Line] = {}
+        for line, of_line in zip(self.lines, named, strict=True):
+            sounds = [measured[paths[row]] for row in of_line if row in paths]
+            heard = tuple(sound.digest for sound in sounds if isinstance(sound, Sound))
+            texts = tuple(str(line.fields[name]) for name in sorted(line.fields) if re.fullmatch("text[0-9]*", name))
+            if len(heard) == len(of_line) and first.setdefault((heard, texts), line) is not line:
+                earlier = first[heard, texts].number
+                yield self._at("sound-twice", line, f"sounds the same as line {earlier}, and has no other text")
 
 
 def _uneven(counted: Counter[str]) -> str:

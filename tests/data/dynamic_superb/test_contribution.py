@@ -176,6 +176,18 @@ def test_blanks_make_no_other_instruction(task: Path) -> None:
     assert ("instructions-few", "metadata.json") in found(task)
 
 
+def test_a_table_in_one_line(task: Path) -> None:
+    """As json.dump writes it: rows are told apart all the same."""
+    rows = rows_of(task / NAME)
+    table = task / NAME / "metadata.json"
+    table.write_text(json.dumps(rows))
+    assert found(task) == []
+    rows["07.wav"]["file"] = rows["06.wav"]["file"]
+    table.write_text(json.dumps(rows))
+    shutil.copy(task / NAME / "05.wav", task / NAME / "04.wav")
+    assert found(task) == [("id-twice", "metadata.json:1"), ("sound-twice", "metadata.json:1")]
+
+
 def test_uneven_instructions_and_labels(task: Path) -> None:
     """More than twice as many rows with one instruction, or label, as with another; what a constant answer scores."""
     rows = rows_of(task / NAME)
