@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data.__main__ import main
 from data.dynamic_superb import contribution, options
 from data.dynamic_superb.licences import FORBIDS, PERMITS
-from data.validate.findings import CHECKS
+from data.validate.findings import CHECKS, as_json, as_text
 
 RATE = 16_000
 NAME = "LaughterDetection_MySpeech"
@@ -353,6 +355,29 @@ def test_a_contribution_on_the_hub_alone(task: Path) -> None:
     (task / NAME).mkdir()
     describe(task / NAME, version="main")
     assert found(task) == [("version-unpinned", "instance.json:12"), ("not-checked", "instance.json")]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ("file", "instruction", "label", "label1", "text", "text2", "audio2", "split")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.dictionaries(st.text(max_size=6), st.dictionaries(st.sampled_from(FIELDS), VALUES), max_size=4),
+    told=st.dictionaries(st.sampled_from(("name", "keywords", "metrics", "path", "version", "split")), VALUES) | VALUES,
+)
+def test_whatever_is_written_is_a_finding(rows: Rows, told: Any, tmp_path: Path) -> None:
+    """Any JSON in rows and description: findings, never a traceback, and all of them can be shown."""
+    write(tmp_path, rows)
+    (tmp_path / "instance.json").write_text(json.dumps(told))
+    report = contribution.validate(tmp_path, processes=1)
+    assert report.count("error")
+    assert list(as_text(report))
+    assert json.loads(as_json(report))["errors"] == report.count("error")
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
