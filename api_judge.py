@@ -1,4 +1,4 @@
-"""Ask a grader about open-ended, adjustment and classification responses: responses.jsonl -> the same lines with `pred_score`.
+"""Ask a grader about answers that no rule can judge: responses.jsonl -> the same lines with `pred_score`.
 
 python api_judge.py --help
 """

@@ -95,17 +95,26 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
+    from data.dynamic_superb import contribution
     from data.hub import located
     from data.validate import Readers, findings, validate
     from evaluators.rules.faults import faults, is_in
     from prompts.questions import question_list
 
-    report = validate(
-        located(arguments.path),
-        Readers(faults, question_list, is_in),
-        hear=_recogniser(arguments.asr, at_once=True) if arguments.asr else None,
-        allow_outside=arguments.allow_outside_audio,
-    )
+    path = located(arguments.path)
+    if arguments.form or contribution.instances(path):
+        if arguments.asr:
+            raise UsageError("--asr compares recordings with what is said; a task's rows do not tell that")
+        report = contribution.validate(
+            path, contributed=arguments.form is not None, allow_outside=arguments.allow_outside_audio
+        )
+    else:
+        report = validate(
+            path,
+            Readers(faults, question_list, is_in),
+            hear=_recogniser(arguments.asr, at_once=True) if arguments.asr else None,
+            allow_outside=arguments.allow_outside_audio,
+        )
     lines = [findings.as_json(report)] if arguments.format == "json" else findings.as_text(report)
     for line in lines:
         print(line)  # noqa: T201
@@ -198,6 +207,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Check a data set's lines and recordings (docs/data.md): exit code 1 where there is an error.",
     )
     validate.add_argument("path", metavar="PATH", help="folder in the benchmark's layout, or one JSONL file")
+    validate.add_argument(
+        "--as",
+        dest="form",
+        choices=("dynamic-superb",),
+        help="check a task by its review rules (docs/dynamic-superb.md); without --as where PATH is seen to be one",
+    )
     validate.add_argument("--format", choices=("text", "json"), default="text", help="how the findings are shown")
     validate.add_argument(
         "--asr", help="also compare recordings with prompts: embedded, or faster-whisper:SIZE_OR_FOLDER"

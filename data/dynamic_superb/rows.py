@@ -178,7 +178,7 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
     texts = [row[field] for field in text_fields(row)]
     if not all(isinstance(text, str) for text in texts):
         raise DataError("must be text", path=path, line=number, field="text")
-    audios = [audio, *_further(path.parent, audio, row)]
+    audios = [audio, *further(path.parent, audio, row)]
     return {
         **{name: value for name, value in row.items() if name not in _OURS},
         "key": audio if row.get("file") in (None, "") else row["file"],
@@ -189,7 +189,7 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
     }
 
 
-def _further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
+def further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     """Return the names of a row's recordings after the first: those that it names, or else those that lie beside it."""
     named = [row[field] for field in further_fields(row)]
     if named:

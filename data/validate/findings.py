@@ -59,7 +59,29 @@ CHECKS: dict[str, Check] = {
     "variant-differs": Check(ERROR, "make the item's fields the same in all its renderings, or give it another key"),
     # text against audio
     "heard-another": Check(ERROR, "give the item its own recording; this one says another item's prompt"),
+    # tasks of Dynamic-SUPERB: its review rules, in docs/dynamic-superb.md
+    "table-broken": Check(ERROR, "repair metadata.json: one object with an entry for each recording"),
+    "description-broken": Check(ERROR, "repair instance.json: one object with name, description, keywords, ..."),
+    "description-field": Check(ERROR, "give instance.json the field as docs/dynamic-superb.md shows it"),
+    "instance-name": Check(ERROR, "make the folder's name, `name` and the end of `path` the same <Task>_<Data>"),
+    "version-unpinned": Check(ERROR, "pin the data: the 40 digits of the commit on the hub, not a branch"),
+    "licence-missing": Check(ERROR, "name a licence that permits passing the data on, such as CC-BY-4.0, in README.md"),
+    "licence-forbids": Check(ERROR, "use data whose licence permits passing it on"),
+    "split-other": Check(ERROR, "leave only the test split: tasks are for testing"),
+    "examples-few": Check(ERROR, "add examples until there are 32"),
+    "audio-hours": Check(ERROR, "take fewer or shorter recordings: an instance has at most an hour"),
+    "instructions-few": Check(ERROR, "write more instructions: one for 20 examples, and 10 at least"),
+    "instructions-uneven": Check(ERROR, "give each instruction to about as many examples as any other"),
+    "row-field": Check(ERROR, "make `file`, `instruction` and `label` text in every row"),
+    "field-twice": Check(ERROR, "keep one of the two names: the first of several is called without a number"),
+    "id-twice": Check(ERROR, "give every row a `file` of its own"),
+    "label-not-offered": Check(ERROR, "name the label among the options: The answer could be A, B, or C."),
     # --- warnings
+    "labels-uneven": Check(WARNING, "balance the labels, or a constant answer scores high"),
+    "sound-twice": Check(WARNING, "use each recording once, unless the rows give different texts with it"),
+    "licence-unclear": Check(WARNING, "name the licence by its usual name, such as CC-BY-4.0"),
+    "metrics-other": Check(WARNING, "name accuracy: it is the metric of tasks with options"),
+    "file-unused": Check(WARNING, "remove the file, or name it in a row"),
     "audio-torn": Check(WARNING, "fetch or render the file again; its header promises more than it holds"),
     "audio-brief": Check(WARNING, "listen to it; its text cannot be said in that time, so its end may be missing"),
     "audio-slow": Check(WARNING, "listen to it; its text takes far less time, so it may be another one, or padded"),
@@ -87,6 +109,7 @@ CHECKS: dict[str, Check] = {
     "audio-channels": Check(NOTE, "nothing to do; the channels are mixed down"),
     "audio-over-30": Check(NOTE, "see what the model's limit is: a Whisper encoder hears 30 s (--long_audio)"),
     "not-heard": Check(NOTE, "name a recogniser for this language with --asr"),
+    "not-checked": Check(NOTE, "fetch the rows and their recordings, and check again"),
 }
 _RANK = {name: (SEVERITIES.index(check.severity), place) for place, (name, check) in enumerate(CHECKS.items())}
 

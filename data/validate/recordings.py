@@ -100,7 +100,7 @@ def check(row: Row, sound: Sound | str) -> Iterator[Finding]:
 
 
 def _duration(row: Row, seconds: float) -> Iterator[Finding]:
-    name, said = row.item.id.audio, row.spoken
+    name, said = row.item.id.audio, "" if row.item.written else row.spoken  # what is asked in writing is not said
     letters = sum(map(str.isalnum, said))
     dense = len(_DENSE.findall(said))
     shortest, longest = ((letters - dense) / rate + dense / dense_rate for rate, dense_rate in (FASTEST, SLOWEST))

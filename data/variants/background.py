@@ -25,8 +25,8 @@ LOWEST_HZ = 30.0
 
 TALKERS = 6
 
-COLOURS = {"pink": 0.5, "brown": 1.0}
-"""Exponent a of the amplitude spectrum 1 / f**a: pink falls by 3 dB an octave, brown by 6 dB."""
+COLOURS = {"pink": 0.5, "brown": 1.0, "white": 0.0}
+"""Exponent a of the amplitude spectrum 1 / f**a: pink falls by 3 dB an octave, brown by 6 dB, white not (Gaussian)."""
 
 KINDS = (*COLOURS, "hum", "babble")
 
@@ -66,7 +66,7 @@ def noise(kind: str, length: int, rate: int, seed: int, talkers: Sequence[Sample
     """Make noise.
 
     Args:
-        kind: `pink`, `brown`, `hum` (50 Hz mains and its harmonics over a pink floor) or `babble`.
+        kind: `pink`, `brown`, `white`, `hum` (50 Hz mains and its harmonics over a pink floor) or `babble`.
         length: number of samples.
         rate: sampling rate in Hz.
         seed: the same seed gives the same noise.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,45 @@ def build(
         ToolkitError: a worker process died.
     """
     planned = plan(recipe, voices)
-    for note in planned.notes:
+    notes = [*planned.notes]
+    for note in notes:
         say(f"left out: {note}")
+
+    def finish(entries: dict[str, dict[str, Any]], journal: jsonl.Appender) -> dict[str, Any]:
+        if recogniser is not None:
+            notes.extend(_listen(planned, out, entries, journal, recogniser, say))
+        return _write(recipe, planned, out, entries, notes)
+
+    studio = Studio(out, cache)
+    built = carry_out(planned, studio, finish, workers=workers, overwrite=overwrite, say=say)
+    return replace(built, notes=tuple(notes))
+
+
+def carry_out(
+    planned: Plan,
+    studio: Studio,
+    finish: Callable[[dict[str, dict[str, Any]], jsonl.Appender], dict[str, Any]],
+    *,
+    workers: int,
+    overwrite: bool,
+    say: Callable[[str], None],
+) -> Built:
+    """Make a set's recordings, as far as they are missing, and let its files be written.
+
+    Args:
+        planned: what has to be made.
+        studio: makes a recording, and says where.
+        finish: writes the set's files, the manifest last, from the recordings' entries; returns the manifest.
+        workers: number of processes.
+        overwrite: replace a set that was built otherwise; what stays the same in it is kept.
+        say: writes one line to the user.
+
+    Raises:
+        DataError: a recording or the folder cannot be used.
+        UsageError: something asked for is not there, or the folder holds another set.
+        ToolkitError: a worker process died.
+    """
+    out = studio.out
     with jsonl.only_process(out):
         before = _before(out, planned, overwrite)
         with jsonl.Appender(out / JOURNAL) as journal:
@@ -120,7 +157,6 @@ def build(
                 journal.append({"recipe": planned.recipe_id})
             entries, missing = _kept(out, planned, before)
             started = time.monotonic()
-            studio = Studio(out, cache)
             if missing and entries:
                 say(f"{len(entries)} recordings are there already; {len(missing)} to make")
             for job, entry in _made(
@@ -129,10 +165,7 @@ def build(
                 entries[job.path] = entry
                 journal.append({"path": job.path, **entry})
             took = time.monotonic() - started
-            notes = [*planned.notes]
-            if recogniser is not None:
-                notes += _listen(planned, out, entries, journal, recogniser, say)
-        whole = _write(recipe, planned, out, entries, notes)
+            whole = finish(entries, journal)
         _remove(out, before.keys() - whole["audio"].keys())
         (out / JOURNAL).unlink()
     lengths = {path: entry["seconds"] for path, entry in entries.items()}
@@ -143,7 +176,7 @@ def build(
         seconds=sum(lengths.values()),
         seconds_made=sum(lengths[job.path] for job in missing),
         took=took,
-        notes=tuple(notes),
+        notes=tuple(planned.notes),
     )
 
 
@@ -332,7 +365,7 @@ def _write(
     whole = {
         "recipe": planned.recipe_id,
         "settings": planned.settings,
-        "tools": _tools(planned),
+        "tools": tools(planned),
         "encoding": {"format": recipe.format, "rate_hz": manifest.RATE, "channels": 1},
         "samples_sha256": manifest.SAMPLES_HASH,
         "seconds": round(sum(entries[path]["seconds"] for path in paths), 3),
@@ -347,16 +380,17 @@ def _write(
     return whole
 
 
-def _tools(planned: Plan) -> dict[str, str | None]:
+def tools(planned: Plan) -> dict[str, str | None]:
     """Return the versions of whatever has a part in the sound."""
-    tools: dict[str, str | None] = {}
+    found: dict[str, str | None] = {}
     for voice in sorted(planned.voices.values(), key=lambda voice: voice.engine):
-        tools[voice.engine] = tts.engine_of(voice).version(voice)
-    tools["libsndfile"] = str(sf.__libsndfile_version__)
+        found[voice.engine] = tts.engine_of(voice).version(voice)
+    found["libsndfile"] = str(sf.__libsndfile_version__)
     fields = [item.fields for items in planned.files.values() for item in items]
     packages = ["soundfile", "numpy", "soxr"]
     packages += ["pyworld"] if any("vocoder" in line for line in fields) else []
-    packages += ["pyroomacoustics"] if any("simulated_room" in line for line in fields) else []
+    simulated = any(isinstance(job.surroundings and job.surroundings.room, rooms.Room) for job in planned.jobs())
+    packages += ["pyroomacoustics"] if simulated else []
     for package in packages:
-        tools[package] = importlib.metadata.version(package)
-    return tools
+        found[package] = importlib.metadata.version(package)
+    return found

@@ -39,6 +39,10 @@ def add(commands: Any, recogniser: Callable[[str], Hear]) -> None:
         "prompts", nargs="*", metavar="PROMPTS", help="JSONL files with 'prompt', or one recipe (.toml)"
     )
     parser.add_argument("--out", metavar="DIR", help="folder of the set")
+    tasks = parser.add_argument_group("tasks in the form of Dynamic-SUPERB, without PROMPTS (docs/dynamic-superb.md)")
+    tasks.add_argument("--as", dest="form", choices=("dynamic-superb",), help="build tasks: recordings with labels")
+    tasks.add_argument("--tasks", nargs="+", metavar="NAME", help="only these (default: all whose voices are here)")
+    tasks.add_argument("--examples", type=positive, metavar="N", help="examples of each task, 32 to 200 (default: 60)")
     what = parser.add_argument_group("what (a recipe says all this itself)")
     what.add_argument(
         "--variants",
@@ -55,7 +59,7 @@ def add(commands: Any, recogniser: Callable[[str], Hear]) -> None:
     what.add_argument(
         "--noise",
         metavar="NAMES",
-        help="babble,pink,brown,hum, or a folder of recordings, or several (default: the four)",
+        help="babble,pink,brown,hum,white, or a folder of recordings, or several (default: the first four)",
     )
     what.add_argument("--snr", metavar="DB", help="signal-to-noise ratios in dB, over active speech (default: 15,10,5)")
     what.add_argument(
@@ -92,8 +96,39 @@ def _run(arguments: argparse.Namespace, recogniser: Callable[[str], Hear]) -> in
     if not arguments.out:
         raise UsageError("--out is missing: the folder of the set")
     if arguments.check:
-        return _check(Path(arguments.out))
+        return _check(Path(arguments.out), arguments.form)
+    if arguments.form:
+        return _build_tasks(arguments)
+    if arguments.tasks or arguments.examples:
+        raise UsageError("--tasks and --examples go with --as dynamic-superb")
     return _build(arguments, own, recogniser)
+
+
+def _build_tasks(arguments: argparse.Namespace) -> int:
+    from data import cache
+    from data.dynamic_superb.build import command, planning
+
+    given = [name for name in ("prompts", "voices_file", *_WHAT) if name != "seed" and getattr(arguments, name)]
+    if given:
+        raise UsageError(f"--as {arguments.form} says itself what is built; leave out {given[0]}")
+    order = planning.Order(arguments.examples or 60, SEED if arguments.seed is None else arguments.seed)
+    made = command.build(
+        arguments.tasks or (),
+        order,
+        Path(arguments.out),
+        cache=Path(arguments.cache) if arguments.cache else cache.folder(),
+        workers=arguments.workers or len(os.sched_getaffinity(0)),
+        overwrite=arguments.overwrite,
+        say=_say,
+    )
+    new, took = sum(built.made for built in made), sum(built.took for built in made)
+    speed = f", {sum(built.seconds_made for built in made) / took:.0f} times real time" if new else ""
+    recordings, seconds = sum(built.recordings for built in made), sum(built.seconds for built in made)
+    _say(f"{recordings} recordings, {seconds / 60:.1f} minutes; {new} made now{speed}")
+    _say(f"python inference.py --dataset {arguments.out}")
+    for built in made:
+        print(*built.files)  # noqa: T201
+    return 0
 
 
 def _build(arguments: argparse.Namespace, own: dict[str, Voice], recogniser: Callable[[str], Hear]) -> int:
@@ -183,10 +218,11 @@ def _ratio(text: str) -> float:
         raise UsageError(f"--snr: '{text}' is no number of decibels") from None
 
 
-def _check(out: Path) -> int:
-    from data.variants.manifest import check
+def _check(out: Path, form: str | None) -> int:
+    from data.dynamic_superb.build import command
+    from data.variants import manifest
 
-    mismatches = check(out)
+    mismatches = command.check(out) if form else manifest.check(out)
     for mismatch in mismatches:
         print(mismatch)  # noqa: T201  # stdout is for results
     _say(f"{out}: {len(mismatches)} mismatches")

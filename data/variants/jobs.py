@@ -39,7 +39,7 @@ class Surroundings:
     """What is heard behind an utterance, and where.
 
     Attributes:
-        noise: one of `background.KINDS`, or `background.RECORDING`.
+        noise: one of `background.KINDS`, or `background.RECORDING`; empty: none, only a room (built tasks).
         snr_db: wanted signal-to-noise ratio in dB.
         seed: seed of the noise, or of the place in the recording.
         recording: path of the recording; empty for other noise.

@@ -80,7 +80,7 @@ def test_noise_depends_on_its_seed_alone(kind: str) -> None:
     assert float(np.mean(first**2)) == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.parametrize(("kind", "slope"), [("pink", -3.0), ("brown", -6.0)])
+@pytest.mark.parametrize(("kind", "slope"), [("pink", -3.0), ("brown", -6.0), ("white", 0.0)])
 def test_colour_falls_with_frequency(kind: str, slope: float) -> None:
     """The spectrum falls by 3 or 6 dB an octave."""
     spectrum = np.abs(np.fft.rfft(noise(kind, 16 * RATE, RATE, 5))) ** 2
