@@ -74,7 +74,7 @@ def validate(
         checked = _Instance(folder, allow_outside, processes or len(os.sched_getaffinity(0)))
         found += checked.findings()
         count, seconds = count + len(checked.lines), seconds + checked.seconds
-    return Report(in_order(found), len(folders), count, seconds)
+    return Report(in_order(found), (), len(folders), count, seconds)
 
 
 class _Instance:
