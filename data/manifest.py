@@ -15,6 +15,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "sampling": dict,
     "data": dict,
     "first_prompt": dict,
+    "asked": dict,
     "duration_seconds": (int, float),
 }
 

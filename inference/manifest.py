@@ -68,6 +68,8 @@ class Manifest:
         self._seconds_before = float(earlier.get("duration_seconds", 0.0))
         self.first_prompt: dict[str, Any] | None = earlier.get("first_prompt")
         self._engine: Mapping[str, Any] | None = earlier.get("engine")
+        self._earlier_asked: Mapping[str, int] = earlier.get("asked", {})
+        self._earlier_items: Mapping[str, int] = earlier.get("data", {}).get("items", {})
         self._fields |= {
             "data": {
                 "root": str(sources[0].root.resolve()),
@@ -93,6 +95,20 @@ class Manifest:
                 )
         if revisions or self._earlier_revisions:
             self._fields["revisions"] = {**self._earlier_revisions, **revisions}
+
+    def note_items(self, items: Mapping[str, tuple[int, int]]) -> None:
+        """Keep how many items of each file the run is about, and how many the data set has there.
+
+        A continued run is about all that it ever was: a larger --limit holds the smaller one's items.
+
+        Args:
+            items: file name -> items of this call, items of the data set.
+        """
+        self._fields["asked"] = {
+            **self._earlier_asked,
+            **{name: max(asked, self._earlier_asked.get(name, 0)) for name, (asked, _) in items.items()},
+        }
+        self._fields["data"]["items"] = {**self._earlier_items, **{name: size for name, (_, size) in items.items()}}
 
     def note_engine(self, engine: Mapping[str, Any], packages: Mapping[str, str]) -> None:
         """Keep where the model runs, and on which packages, when that is not this process."""

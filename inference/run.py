@@ -100,6 +100,7 @@ def run(
             ResponseFile(source, options.folder, limit=options.limit, shard=options.shard, overwrite=options.overwrite)
             for source in sources
         ]
+        manifest.note_items({file.path.name: (file.total, file.size) for file in files})
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}

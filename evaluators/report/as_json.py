@@ -35,6 +35,7 @@ def _file(result: FileResult, by: str | None) -> dict[str, Any]:
         "lang": result.kind.lang if result.kind else None,
         "variant": result.kind.variant if result.kind else None,
         "n_items": tally.n_items,
+        "n_data_set": rows.items_of_data_set(result),
         "n_scored": tally.n_scored if result.judged else 0,
         "metrics": _metrics(tally),
         "unscored": dict(tally.unscored),

@@ -114,13 +114,17 @@ def _row(folder: Path, results: Sequence[FileResult]) -> Row:
     run = rows.manifest_of(folder)
     judges = sorted({judge for result in results for judge in result.judges})
     judged = f"our judge prompt: {'; '.join(judges)}" if judges else ""
-    return Row(rows.model_of(folder), folder.name, _comparable(run, results[0].profile), judged, cells)
+    return Row(rows.model_of(folder), folder.name, _comparable(run, results), judged, cells)
 
 
-def _comparable(run: Mapping[str, Any], profile: str) -> str:
+def _comparable(run: Mapping[str, Any], results: Sequence[FileResult]) -> str:
     """Return whether closed numbers may be held against the published ones: the same data, arithmetic and form."""
     if not run:
         return "not comparable: no run.json tells what was asked"
+    closed = [result for result in results if result.suite.name == "closed"]
+    if not closed:
+        return ""
+    profile = results[0].profile
     source = run.get("data", {}).get("source")
     against = []
     if not isinstance(source, dict) or source.get("benchmark") != BENCHMARK:
@@ -131,9 +135,16 @@ def _comparable(run: Mapping[str, Any], profile: str) -> str:
         against.append(f"modality {run.get('modality')}")
     if run.get("status") != "complete":
         against.append(f"the run is {run.get('status')}")
+    parts = [f"{_variant(result)} {part}" for result in closed if (part := rows.part_of(result))]
+    if parts:
+        against.append(f"a part of the benchmark ({', '.join(parts)})")
+    elif not against and any(rows.items_of_data_set(result) is None for result in closed):
+        against.append("run.json does not tell how many items there should be")
     if against:
         return f"not comparable: {', '.join(against)}"
-    return f"comparable, with system line {run.get('system_prompt_id') or 'none'}"
+    there = [_variant(result) for result in closed]
+    only = "" if set(VARIANTS) <= set(there) else f" in {', '.join(there)} only"
+    return f"comparable{only}, with system line {run.get('system_prompt_id') or 'none'}"
 
 
 def _published_row(row: Mapping[str, Any]) -> Row:

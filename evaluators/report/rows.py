@@ -135,6 +135,20 @@ def model_of(folder: Path) -> str:
     return _model_name(manifest_of(folder))
 
 
+def items_of_data_set(result: FileResult) -> int | None:
+    """Return how many items the data set has in a file; None where run.json does not tell."""
+    data = manifest_of(result.path.parent).get("data", {})
+    items = data.get("items") if isinstance(data, dict) else None
+    count = items.get(result.path.name) if isinstance(items, dict) else None
+    return count if isinstance(count, int) else None
+
+
+def part_of(result: FileResult) -> str | None:
+    """Return, in words, which part of the data set's items a file holds; None for all, and where that is not known."""
+    items, there = items_of_data_set(result), result.tally.n_items
+    return None if items is None or there >= items else f"{there} of {items} items"
+
+
 def notes(results: Sequence[FileResult]) -> list[str]:
     """Return what a reader has to know to read the numbers, one note a line."""
     found = [
@@ -142,6 +156,9 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         "and loose."
     ]
     found += _run_notes(results)
+    parts = [f"{result.path.name} {part}" for result in results if (part := part_of(result))]
+    if parts:
+        found.append(f"A part of the data set only: {', '.join(parts)}.")
     for suite in dict.fromkeys(result.suite.name for result in results):
         judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
         if judges:

@@ -132,7 +132,7 @@ def test_no_text_of_the_data_is_markup(run_folder: Path, tmp_path: Path) -> None
         (None, "not comparable: other data", "not for redistribution: no licence of the recordings is known"),
         (
             {"benchmark": "speechinstructbench", "redistribution": "not for redistribution: the hub names no licence"},
-            "comparable, with system line system@1",
+            "comparable in standard, accent only, with system line system@1",
             "not for redistribution: the hub names no licence",
         ),
     ],
@@ -142,18 +142,48 @@ def test_what_may_be_compared_and_passed_on(
 ) -> None:
     """Closed columns of the benchmark itself are comparable; recordings carry their terms."""
     manifest = json.loads((run_folder / "run.json").read_text())
-    manifest["data"]["source"] = source
+    manifest["data"] |= {"source": source, "items": {"closed_standard_en.jsonl": 30, "closed_accent_en.jsonl": 30}}
     (run_folder / "run.json").write_text(json.dumps(manifest))
     page = page_of("--results", run_folder, "--report", tmp_path / "report.html")
     assert f'<td class="words">{closed_words}</td>' in page
     assert f"Recordings in this page: {terms}." in page
 
 
+@pytest.mark.parametrize(
+    ("accent", "closed_words"),
+    [
+        (30, "comparable in standard, accent only, with system line system@1"),
+        (454, "not comparable: a part of the benchmark (accent 30 of 454 items)"),
+        (None, "not comparable: run.json does not tell how many items there should be"),
+    ],
+)
+def test_a_part_of_the_benchmark_is_not_comparable(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], accent: int | None, closed_words: str
+) -> None:
+    """A run that was asked fewer items than the data set has says so in its row, its notes and its JSON."""
+    manifest = json.loads((run_folder / "run.json").read_text())
+    manifest["data"]["source"] = {"benchmark": "speechinstructbench"}
+    manifest["data"]["items"] = {"closed_standard_en.jsonl": 30, "closed_accent_en.jsonl": accent}
+    (run_folder / "run.json").write_text(json.dumps(manifest))
+    page = page_of("--results", run_folder, "--report", tmp_path / "report.html", "--format", "markdown")
+    assert f'<td class="words">{closed_words}</td>' in page
+    noted = "A part of the data set only: closed\\_accent\\_en.jsonl 30 of 454 items." in capsys.readouterr().out
+    assert noted == (accent == 454)
+    assert main(["--results", str(run_folder), "--format", "json"]) == 0
+    sizes = [file["n_data_set"] for file in json.loads(capsys.readouterr().out)["files"]]
+    assert sizes == [30, accent, None]
+
+
 @pytest.mark.parametrize("value", [None, 7, "text", [1], {"a": [1]}])
 def test_odd_manifests_cost_no_number(run_folder: Path, tmp_path: Path, value: object) -> None:
     """What a manifest should not hold is left out of the page; the items and their numbers stand."""
     manifest = json.loads((run_folder / "run.json").read_text())
-    odd = {"counts": value, "status": value, "modality": value, "data": {"root": value, "source": value}}
+    odd = {
+        "counts": value,
+        "status": value,
+        "modality": value,
+        "data": {"root": value, "source": value, "items": value},
+    }
     (run_folder / "run.json").write_text(json.dumps({**manifest, **odd}))
     grader = {"name": value, "tokens": value, "dollars": value}
     (run_folder / "open_ended_en.judge.json").write_text(json.dumps({"judges": [grader, value]}))

@@ -289,6 +289,23 @@ def test_limit_takes_the_first_of_each_file(options: run.Options, go: Go) -> Non
     assert [row["key"] for row in rows_of(options.folder / OPEN)] == [0, 1, 2, 3]
 
 
+def test_run_json_tells_which_part_of_the_data_set_was_asked(options: run.Options, go: Go) -> None:
+    """Per file, what the run was ever about and what the data set has: a smaller limit later takes nothing back."""
+    found = []
+    for changes in ({"limit": 2}, {"limit": 4}, {"limit": 1}, {"suite": None}, {"shard": (2, 3)}):
+        go(options, **changes)
+        folder = replace(options, **changes).folder
+        manifest = json.loads((folder / "run.json").read_text())
+        found.append((manifest["asked"], manifest["data"]["items"]))
+    assert found == [
+        ({OPEN: 2}, {OPEN: 5}),
+        ({OPEN: 4}, {OPEN: 5}),
+        ({OPEN: 4}, {OPEN: 5}),
+        ({OPEN: 5, CLOSED: 3}, {OPEN: 5, CLOSED: 3}),
+        ({OPEN: 2}, {OPEN: 5}),
+    ]
+
+
 def test_counts_are_those_of_the_limit(options: run.Options, go: Go) -> None:
     """A smaller limit on a finished file counts the items that it is about, and drops none."""
     go(options, Fake({"o4": Answer(None, "busy")}))
