@@ -70,11 +70,12 @@ class Manifest:
         self._engine: Mapping[str, Any] | None = earlier.get("engine")
         self._earlier_asked: Mapping[str, int] = earlier.get("asked", {})
         self._earlier_items: Mapping[str, int] = earlier.get("data", {}).get("items", {})
+        hashes = dataset.content_hash(sources)
         self._fields |= {
             "data": {
                 "root": str(sources[0].root.resolve()),
-                "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
-                **_provenance(sources[0].root),
+                "sha256": {**earlier.get("data", {}).get("sha256", {}), **hashes},
+                **_provenance(sources[0].root, hashes),
             },
             "packages": package_versions(),
             "started": earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
@@ -148,9 +149,11 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _provenance(root: Path) -> dict[str, Any]:
-    """Return what is noted about a benchmark from the hub: its pinned revision and its licence."""
-    source = hub.provenance(root)
+def _provenance(root: Path, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is noted about a benchmark from the hub (revision, licence) or a built set (recipe, licences)."""
+    from data.variants import manifest as built
+
+    source = hub.provenance(root) or built.provenance(root, hashes)
     return {"source": source} if source else {}
 
 

@@ -105,6 +105,9 @@ def test_a_set_is_built_as_the_benchmark_lies(build: Callable[..., tuple[int, st
             assert -45 < level < -10
     assert finder.matched_by_tail == 0
     assert content_hash(dataset_files(out))
+    noted = manifest.provenance(out, content_hash(dataset_files(out)))
+    assert noted is not None
+    assert noted["redistribution"].startswith("under the terms of their licences: prompts CC0-1.0; voices ")
     card = (out / "README.md").read_text(encoding="utf-8")
     for piece in ("closed_accent_en.jsonl", "flite-slt", "CMU Flite licence", "CC0-1.0", "Not measured.", "hours"):
         assert piece in card
@@ -285,6 +288,7 @@ def test_recorded_noise_in_a_given_room(build: Callable[..., tuple[int, str]], t
     written = (tmp_path / "set" / "manifest.json").read_text()
     assert str(tmp_path) not in written
     assert "CC0-1.0, own recording" in (tmp_path / "set" / "README.md").read_text()
+    assert json.loads(written)["licences"] == {"prompts": None, "recorded sounds": "CC0-1.0, own recording"}
 
 
 def test_chinese(build: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

@@ -306,6 +306,18 @@ def test_run_json_tells_which_part_of_the_data_set_was_asked(options: run.Option
     ]
 
 
+def test_run_json_tells_the_terms_of_a_built_set(options: run.Options, go: Go) -> None:
+    """A run over the bundled sample knows its licences; one over recordings of unknown origin states nothing."""
+    for name in (dataset.SAMPLE, options.dataset):
+        go(options, dataset=name, limit=1, run_name=name.name)
+    sample, other = (
+        json.loads((options.output_dir / name.name / "run.json").read_text())["data"]
+        for name in (dataset.SAMPLE, options.dataset)
+    )
+    assert "prompts Apache-2.0" in sample["source"]["redistribution"]
+    assert "source" not in other
+
+
 def test_counts_are_those_of_the_limit(options: run.Options, go: Go) -> None:
     """A smaller limit on a finished file counts the items that it is about, and drops none."""
     go(options, Fake({"o4": Answer(None, "busy")}))
