@@ -105,12 +105,13 @@ def _decompositions(results: list[FileResult], profile: str) -> list[Plot]:
 
     runs: dict[str, dict[str, list[Path]]] = {}
     for folder in dict.fromkeys(result.path.parent for result in results):
-        modality = str(rows.manifest_of(folder).get("modality"))
-        runs.setdefault(rows.model_of(folder), {}).setdefault(modality, []).append(folder)
+        run = rows.manifest_of(folder)
+        modality = str(run.get("modality"))
+        runs.setdefault(str(run.get("model", {}).get("name")), {}).setdefault(modality, []).append(folder)
     found = []
-    for run in runs.values():
-        if all(modality in run for modality in ("audio", "text", "transcript")):
-            chosen = [*run["audio"][:2], run["text"][0], run["transcript"][0]]
+    for own in runs.values():
+        if all(modality in own for modality in ("audio", "text", "transcript")):
+            chosen = [*own["audio"][:2], own["text"][0], own["transcript"][0]]
             found.append(decompose(chosen, profile, added_fields=ADDED_FIELDS))
     return [plots.decomposition(one, f"decomposition-{place}") for place, one in enumerate(found, start=1)]
 

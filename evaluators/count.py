@@ -17,6 +17,7 @@ from typing import Any
 from data import jsonl
 from data.dataset import identity_digest, item_of, with_identity
 from data.errors import DataError
+from data.manifest import without_folders
 from data.records import Item, Mark, Score
 from data.suites import FileKind, Suite, file_kind
 from evaluators import answers, rules, votes
@@ -332,7 +333,9 @@ def judges_of(fields: Mapping[str, Any]) -> list[str]:
     if panel is None:
         return [_judge_shown(fields.get("judge"))] if "pred_score" in fields else []
     notes = fields.get("judges")
-    shown = {name: _judge_shown(notes.get(name) if isinstance(notes, dict) else None) for name in panel}
+    shown = {
+        without_folders(name): _judge_shown(notes.get(name) if isinstance(notes, dict) else None) for name in panel
+    }
     return [text if text.startswith(name) else f"{name}: {text}" for name, text in shown.items()]
 
 
@@ -340,7 +343,8 @@ def _judge_shown(note: object) -> str:
     if not isinstance(note, dict):
         return "unknown judge"
     label = f" ({note['label']})" if note.get("label") else ""
-    return f"{note.get('model', 'unknown judge')}{label}, prompt {note.get('prompt_id', 'unknown')}"
+    model = without_folders(str(note.get("model", "unknown judge")))
+    return f"{model}{label}, prompt {note.get('prompt_id', 'unknown')}"
 
 
 def _digest(prompt: str) -> bytes:

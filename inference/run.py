@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from data import dataset, jsonl
 from data.errors import UsageError
+from data.manifest import without_folders
 from data.records import Item, Response
 from inference import loop
 from inference.asking import Asking
@@ -54,6 +55,7 @@ def default_run_name(model: str, data: Path, modality: str = "audio") -> str:
     """Return the model's id, safe as a folder name, with the control's name and the data set's, if not the sample."""
     data = data.resolve()
     data_name = data.stem if data.is_file() else data.name
+    model = without_folders(model)
     name = model if modality == "audio" else f"{model}-{modality}"
     if data != dataset.SAMPLE.resolve():
         name = f"{name}-{data_name}"

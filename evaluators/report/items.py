@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from data.dataset import AudioFinder, AudioNotFound
+from data.manifest import without_folders
 from data.records import Item, Score
 from data.suites import Suite, file_kind
 from evaluators.explain import Explanation, Reason, explain
@@ -98,6 +99,8 @@ class Items:
         def see(item: Item, score: Score) -> None:
             found = explain(item, score, evaluator, self._profile, lang)
             shown = _shown(item, found, number)
+            if "error" in shown:  # it may name the recording that could not be read
+                shown["error"] = str(shown["error"]).replace(str(root), root.name)
             if item.id.audio is not None:
                 shown["audio"] = self._sound(finder, item.id.audio, beside, terms)
             _note_speed(speed, item)
@@ -164,7 +167,7 @@ def _shown(item: Item, found: Explanation, number: int) -> dict[str, Any]:
         "error": fields.get("error"),
         "transcript": fields.get("asr_transcript"),
         "kinds": fields.get("instruction_id_list"),
-        "votes": [[vote.judge, _text(vote.reply), vote.read] for vote in found.votes],
+        "votes": [[without_folders(vote.judge), _text(vote.reply), vote.read] for vote in found.votes],
         "remarks": found.remarks,
     }
     return shown | {name: value for name, value in optional.items() if value}

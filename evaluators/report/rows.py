@@ -10,6 +10,7 @@ from typing import Any
 
 from data.errors import DataError
 from data.manifest import read as read_manifest
+from data.manifest import without_folders
 from data.records import Cell
 from evaluators.answers import EMPTY, OTHER_LANGUAGE, REFUSAL, TRUNCATED
 from evaluators.count import FileResult
@@ -61,7 +62,9 @@ def result_table(results: Sequence[FileResult]) -> Table:
             names = ["", f"  own responses ({result.touched} touched)", ""]
             lines.append(([*names, str(own.n_items), str(own.n_scored)], own.cells()))
         for judge, tally in result.panel.items():
-            lines.append((["", f"  {judge}", "", str(tally.n_items), str(tally.n_scored)], tally.cells()))
+            lines.append(
+                (["", f"  {without_folders(judge)}", "", str(tally.n_items), str(tally.n_scored)], tally.cells())
+            )
     used = [
         header
         for header, metrics in COLUMNS.items()
@@ -284,7 +287,7 @@ def _run_notes(results: Iterable[FileResult]) -> list[str]:
 def _model_name(manifest: dict[str, Any]) -> str:
     model = manifest.get("model", {})
     label = f" ({model['label']})" if model.get("label") else ""
-    return f"{model.get('name', 'unknown model')}{label}"
+    return f"{without_folders(str(model.get('name', 'unknown model')))}{label}"
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

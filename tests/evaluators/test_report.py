@@ -126,6 +126,37 @@ def test_no_text_of_the_data_is_markup(run_folder: Path, tmp_path: Path) -> None
     assert re.search(r"script-src 'sha256-[\w+/=]{44}'", page)
 
 
+def test_no_folder_of_this_machine_is_told(run_folder: Path, tmp_path: Path, write_jsonl: Write) -> None:
+    """Of data, models and graders that lie in folders the page has the last part, in every place that names them."""
+    hidden, root = "/home/someone/models", tmp_path / "data"
+    manifest = json.loads((run_folder / "run.json").read_text())
+    manifest |= {"model": {"name": f"{hidden}/speaker", "asr": f"transformers:{hidden}/hearer", "label": "w/ care"}}
+    (run_folder / "run.json").write_text(json.dumps(manifest))
+    grader = {"name": f"{hidden}/grader", "model": f"{hidden}/grader"}
+    (run_folder / "open_ended_en.judge.json").write_text(json.dumps({"judges": [grader]}))
+    judged = {
+        "prompt": OPEN_PROMPT,
+        "decomposed_questions": ["Two?"],
+        "pred_scores": {f"{hidden}/grader": ['["YES"]'], "other": ['["NO"]']},
+        "judges": {f"{hidden}/grader": {"model": f"{hidden}/grader"}, "other": {"model": "other"}},
+    }
+    failed = {"response": None, "error": f"audio unreadable: {root}/open-ended/9.wav"}
+    write_jsonl(
+        run_folder / "open_ended_en.jsonl", [{"key": 8, "response": "Rhine", **judged}, {"key": 9, **judged, **failed}]
+    )
+    runs = [run_folder]
+    for modality in ("text", "transcript"):
+        runs.append(tmp_path / modality)
+        shutil.copytree(run_folder, runs[-1])
+        (runs[-1] / "run.json").write_text(json.dumps({**manifest, "modality": modality}))
+    page = page_of("--results", *runs, "--report", tmp_path / "report.html", "--format", "json")
+    assert "Hearing or obeying" in page
+    assert "speaker (w/ care)" in page
+    assert items_in(page)[-1]["error"] == "audio unreadable: data/open-ended/9.wav"
+    assert hidden not in page
+    assert str(tmp_path) not in page
+
+
 @pytest.mark.parametrize(
     ("source", "closed_words", "terms"),
     [
