@@ -17,13 +17,21 @@ from evaluators.tally import Ratio, Tally
 
 
 def for_json(results: Sequence[FileResult], variants: Sequence[VariantResult], *, by: str | None = None) -> str:
-    """Return `{"profile", "files"}`, with `"robustness"` where there are variants, and a final line feed."""
+    """Return `{"profile", "files"}`, with `"robustness"` where there are variants, and a final line feed.
+
+    Of several runs each file names its own (`"run"`).
+    """
+    names = rows.run_names(result.path.parent for result in results)
+
+    def run_of(result: FileResult) -> dict[str, str]:
+        return {"run": names[result.path.parent]} if len(names) > 1 else {}
+
     shown: dict[str, Any] = {
         "profile": results[0].profile,
-        "files": [_file(result, by) for result in results],
+        "files": [{**run_of(result), **_file(result, by)} for result in results],
     }
     if variants:
-        shown["robustness"] = [_variant(variant, by) for variant in variants]
+        shown["robustness"] = [{**run_of(variant.result), **_variant(variant, by)} for variant in variants]
     return json.dumps(shown, indent=2) + "\n"
 
 

@@ -126,7 +126,5 @@ def _file(comparison: FileComparison) -> str:
 
 
 def _run(folder: Path, found: Sequence[FileComparison]) -> str:
-    """Return a run's name: its folder's, with the folder above where two are called alike."""
-    folders = {found[0].baseline.path.parent, *(comparison.other.path.parent for comparison in found)}
-    alike = [other for other in folders if other.resolve().name == folder.resolve().name]
-    return folder.resolve().name if len(alike) == 1 else "/".join(folder.resolve().parts[-2:])
+    """Return a run's name."""
+    return rows.run_names([found[0].baseline.path.parent, *(one.other.path.parent for one in found)])[folder]

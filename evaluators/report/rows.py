@@ -152,6 +152,13 @@ def part_of(result: FileResult) -> str | None:
     return None if items is None or there >= items else f"{there} of {items} items"
 
 
+def run_names(folders: Iterable[Path]) -> dict[Path, str]:
+    """Return what runs are called: their folders' names, with the folder above where several are called alike."""
+    whole = {folder: folder.resolve() for folder in folders}
+    alike = Counter(path.name for path in set(whole.values()))
+    return {folder: path.name if alike[path.name] == 1 else "/".join(path.parts[-2:]) for folder, path in whole.items()}
+
+
 def notes(results: Sequence[FileResult]) -> list[str]:
     """Return what a reader has to know to read the numbers, one note a line."""
     found = [

@@ -252,6 +252,24 @@ def test_several_runs_stand_side_by_side(run_folder: Path, tmp_path: Path, capsy
     assert main(["--results", str(other), str(other)]) == 2
 
 
+def test_json_names_the_run_of_each_file(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several runs, each file and each variant says whose it is, also where folders are called alike; of one, none."""
+    other, alike = tmp_path / "other", tmp_path / "deeper" / "run"
+    for folder in (other, alike):
+        shutil.copytree(run_folder, folder)
+
+    def runs_of(*folders: Path) -> list[str | None]:
+        assert main(["--results", *map(str, folders), "--format", "json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        variants = dict.fromkeys(variant.get("run") for variant in found["robustness"])
+        assert list(variants) == list(dict.fromkeys(file.get("run") for file in found["files"]))
+        return [file.get("run") for file in found["files"]]
+
+    assert runs_of(run_folder) == [None] * 3
+    assert runs_of(run_folder, other) == ["run"] * 3 + ["other"] * 3
+    assert runs_of(run_folder, alike) == [f"{tmp_path.name}/run"] * 3 + ["deeper/run"] * 3
+
+
 def test_modalities_of_one_model_are_taken_apart(run_folder: Path, tmp_path: Path) -> None:
     """Runs on speech, text and transcripts of one model give a plot of where requests were lost."""
     runs = [run_folder]
