@@ -13,7 +13,7 @@ from data import jsonl
 from data.errors import DataError, UsageError, guarded
 from data.flags import FlagParser, not_negative
 from data.suites import Suite, file_kind, suite_named
-from evaluators import PROFILES
+from evaluators import FORMATS, PROFILES
 
 if TYPE_CHECKING:
     from evaluators.count import FileResult
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from evaluators.robustness import VariantResult
 
 DEFAULT_RESULTS = "results/embedded"
-FORMATS = ("table", "json", "markdown", "latex", "csv")
 MOST_GROUPS = 100
 EMBED_MB = 20.0  # 10^6 bytes of recordings
 
@@ -143,7 +142,7 @@ def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None
 
 
 def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
-    from evaluators.report import as_csv, as_json, latex, rows, table
+    from evaluators.report import as_json, forms, rows
     from evaluators.robustness import robustness
 
     by = arguments.by
@@ -153,15 +152,8 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
         return as_json.for_json(results, variants, by=by)
     # Files that were named one by one share a table; runs have one each.
     runs = [(results, variants)] if arguments.src_file is not None else list(_by_run(results, variants))
-    sheets = [(rows.title(own), _tables(own, their, by), _notes(own, their)) for own, their in runs]
-    if arguments.format == "csv":
-        return as_csv.for_csv([(title, tables) for title, tables, _ in sheets])
-    if arguments.format == "latex":
-        return "\n".join(latex.for_latex(*sheet) for sheet in sheets)
-    if arguments.format == "markdown":
-        return "\n".join(table.for_markdown(*sheet) for sheet in sheets)
-    width = _terminal_width(arguments)
-    return "\n".join(table.for_terminal(*sheet, width=width) for sheet in sheets)
+    sheets = [forms.Sheet(rows.title(own), _tables(own, their, by), _notes(own, their)) for own, their in runs]
+    return forms.printed(sheets, arguments.format, width=_terminal_width(arguments))
 
 
 def _tables(results: list[FileResult], variants: list[VariantResult], by: str | None) -> list[Table]:

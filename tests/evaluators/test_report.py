@@ -253,7 +253,7 @@ def test_several_runs_stand_side_by_side(run_folder: Path, tmp_path: Path, capsy
 
 
 def test_json_names_the_run_of_each_file(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of several runs, each file and each variant says whose it is, also where folders are called alike; of one, none."""
+    """Of several runs, each file and each variant says whose it is, also where folders are called alike."""
     other, alike = tmp_path / "other", tmp_path / "deeper" / "run"
     for folder in (other, alike):
         shutil.copytree(run_folder, folder)
