@@ -52,6 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 keep_outcomes=len(files) > 1 and suite.evaluator == "close",
                 group_by=None if arguments.by in ("instruction", "family") else arguments.by,
                 see=None if items is None else items.of_file(path, suite),
+                keep_verdicts=not arguments.no_cache,
             )
             results.append(result)
     text = _text(results, arguments)
@@ -308,4 +309,5 @@ def _parser() -> argparse.ArgumentParser:
         default="key",
         help="what joins a variant's items to the standard rendering",
     )
+    parser.add_argument("--no_cache", action="store_true", help="check every rule anew, and keep no verdicts")
     return parser
