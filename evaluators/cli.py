@@ -84,13 +84,13 @@ def _items(arguments: argparse.Namespace) -> Items | None:
 
 def _report(results: list[FileResult], items: Items | None, arguments: argparse.Namespace) -> None:
     """Write the page, and the plots as files."""
-    from evaluators.report import heat, plots, webpage
+    from evaluators.report import heat, plots, rows, webpage
     from evaluators.robustness import robustness
 
     variants = robustness(results, arguments.join)
     drawn = [*plots.robustness(variants), *_decompositions(results, arguments.profile)]
     if items is not None:
-        sheets = [webpage.sheet(*run) for run in _by_run(results, variants)]
+        sheets = [webpage.sheet(rows.title(own, results), own, their) for own, their in _by_run(results, variants)]
         webpage.write(Path(arguments.report), results, items, drawn, sheets)
     if arguments.plots is not None:
         maps = [plots.heat_map(found, f"kinds-{place}") for place, found in enumerate(heat.maps(results), start=1)]
@@ -152,8 +152,12 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return as_json.for_json(results, variants, by=by)
     # Files that were named one by one share a table; runs have one each.
-    runs = [(results, variants)] if arguments.src_file is not None else list(_by_run(results, variants))
-    sheets = [forms.Sheet(rows.title(own), _tables(own, their, by), _notes(own, their)) for own, their in runs]
+    together = arguments.src_file is not None
+    runs = [(results, variants)] if together else list(_by_run(results, variants))
+    sheets = [
+        forms.Sheet(rows.title(own, () if together else results), _tables(own, their, by), _notes(own, their))
+        for own, their in runs
+    ]
     return forms.printed(sheets, arguments.format, width=_terminal_width(arguments))
 
 

@@ -122,9 +122,15 @@ def group_table(results: Sequence[FileResult], by: str) -> Table:
     return Table(["subset", "variant", "lang", by, "items", "scored", *(HEADLINES[place] for place in used)], lines, 4)
 
 
-def title(results: Sequence[FileResult]) -> str:
-    """Return whose numbers these are, with the remark that belongs beside the model's name."""
-    names = sorted({model_name(result) for result in results})
+def title(results: Sequence[FileResult], beside: Sequence[FileResult] = ()) -> str:
+    """Return whose numbers these are, with the remark that belongs beside the model's name.
+
+    Args:
+        results: the files.
+        beside: those of all runs that are shown, if these are one run's: another run of the same model is told apart.
+    """
+    among = model_names(dict.fromkeys(result.path.parent for result in beside))
+    names = sorted({among.get(result.path.parent) or model_name(result) for result in results})
     return f"{', '.join(names)} · profile {results[0].profile}"
 
 
@@ -159,6 +165,13 @@ def run_names(folders: Iterable[Path]) -> dict[Path, str]:
     return {folder: path.name if alike[path.name] == 1 else "/".join(path.parts[-2:]) for folder, path in whole.items()}
 
 
+def model_names(folders: Iterable[Path]) -> dict[Path, str]:
+    """Return the models' names by folder, each with its run's where several runs are of one model."""
+    models = {folder: model_of(folder) for folder in folders}
+    alike, runs = Counter(models.values()), run_names(models)
+    return {folder: model if alike[model] == 1 else f"{model}, run {runs[folder]}" for folder, model in models.items()}
+
+
 def notes(results: Sequence[FileResult]) -> list[str]:
     """Return what a reader has to know to read the numbers, one note a line."""
     found = [
@@ -166,9 +179,12 @@ def notes(results: Sequence[FileResult]) -> list[str]:
         "and loose."
     ]
     found += _run_notes(results)
-    parts = [f"{result.path.name} {part}" for result in results if (part := part_of(result))]
-    if parts:
-        found.append(f"A part of the data set only: {', '.join(parts)}.")
+    parts: dict[str, list[str]] = {}
+    for result in results:
+        if part := part_of(result):
+            parts.setdefault(part, []).append(result.path.name)
+    for part, names in parts.items():
+        found.append(f"A part of the data set only: {part} of {', '.join(names)}.")
     for suite in dict.fromkeys(result.suite.name for result in results):
         judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
         if judges:

@@ -145,12 +145,12 @@ def _audio_note(items: Items) -> str:
     return " ".join(found)
 
 
-def sheet(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> Sheet:
-    """Return the tables of one run."""
+def sheet(title: str, results: Sequence[FileResult], variants: Sequence[VariantResult]) -> Sheet:
+    """Return the tables of one run under a title."""
     tables = [
         ("Files", rows.result_table(results)),
         ("What a variant costs", robustness.result_table(variants)),
         ("Instruction kinds", rows.instruction_table(results, "instruction")),
     ]
     shown = [(caption, table) for caption, table in tables if table.rows]
-    return Sheet(rows.title(results), shown, rows.notes(results) + robustness.notes(variants))
+    return Sheet(title, shown, rows.notes(results) + robustness.notes(variants))

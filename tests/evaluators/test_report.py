@@ -198,7 +198,7 @@ def test_a_part_of_the_benchmark_is_not_comparable(
     (run_folder / "run.json").write_text(json.dumps(manifest))
     page = page_of("--results", run_folder, "--report", tmp_path / "report.html", "--format", "markdown")
     assert f'<td class="words">{closed_words}</td>' in page
-    noted = "A part of the data set only: closed\\_accent\\_en.jsonl 30 of 454 items." in capsys.readouterr().out
+    noted = "A part of the data set only: 30 of 454 items of closed\\_accent\\_en.jsonl." in capsys.readouterr().out
     assert noted == (accent == 454)
     assert main(["--results", str(run_folder), "--format", "json"]) == 0
     sizes = [file["n_data_set"] for file in json.loads(capsys.readouterr().out)["files"]]
@@ -280,10 +280,14 @@ def test_modalities_of_one_model_are_taken_apart(run_folder: Path, tmp_path: Pat
         (runs[-1] / "run.json").write_text(manifest)
     page = page_of("--results", *runs, "--report", tmp_path / "report.html", "--plots", tmp_path / "plots")
     assert "Hearing or obeying" in page
+    titles = re.findall("<h3>(.*) · profile reference</h3>", page)
+    assert [title.rpartition(", ")[2] for title in titles] == ["run run", "run text", "run transcript"]
     written = {path.name for path in (tmp_path / "plots").iterdir()}
     assert written == {"decomposition-1.svg", "robustness-en.svg", "kinds-1.svg", "kinds-2.svg", "kinds-3.svg"}
     picture = (tmp_path / "plots" / "robustness-en.svg").read_text()
     assert ">accent</text>" in picture  # text stays text, for a paper's own fonts
+    assert "(a $test$), run transcript</text>" in picture
+    assert ">closed accent en (30)</text>" in (tmp_path / "plots" / "decomposition-1.svg").read_text()
 
 
 # --- in a browser ----------------------------------------------------------------------------------------------------
