@@ -14,6 +14,7 @@ from typing import Any
 from data import dataset, hub, jsonl
 from data.errors import UsageError
 from data.manifest import NAME, read
+from data.variants import licences
 from inference.chat import without_credentials
 from inference.options import Options
 
@@ -151,9 +152,7 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _provenance(root: Path, hashes: Mapping[str, str]) -> dict[str, Any]:
     """Return what is noted about a benchmark from the hub (revision, licence) or a built set (recipe, licences)."""
-    from data.variants import manifest as built
-
-    source = hub.provenance(root) or built.provenance(root, hashes)
+    source = hub.provenance(root) or licences.provenance(root, hashes)
     return {"source": source} if source else {}
 
 

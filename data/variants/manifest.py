@@ -22,10 +22,11 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.variants import licences
 from data.variants.level import Samples, active, decibels
 from data.variants.tts import put
 
-MANIFEST = "manifest.json"
+MANIFEST = licences.MANIFEST
 
 RATE = 16000
 """Sampling rate of every file, in Hz."""
@@ -178,43 +179,6 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not {"files", "audio"} <= manifest.keys():
         raise DataError("a manifest holds 'files' and 'audio'", path=path)
     return manifest
-
-
-def provenance(folder: Path, hashes: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return what a run notes about a built set: its recipe, its licences, and whether its speech may be passed on.
-
-    Args:
-        folder: the data set.
-        hashes: SHA-256 by name of those of its JSONL files that the run asks.
-
-    Returns:
-        None for a folder that was not built, and where a file is not as it was built: it may name other recordings.
-    """
-    try:
-        made = read(folder)
-        built = {Path(path).name: entry["sha256"] for path, entry in made["files"].items()}
-        voices = {str(name): str(voice["licence"]) for name, voice in made["settings"]["voices"].items()}
-        licences = {"prompts": made["licences"]["prompts"], **made["licences"], "voices": voices}
-        recipe = str(made["recipe"])
-    except (DataError, AttributeError, KeyError, TypeError):  # another program's manifest, or none
-        return None
-    if any(built.get(name) != hashed for name, hashed in hashes.items()):
-        return None
-    return {"built": recipe, "licences": licences, "redistribution": _terms(licences)}
-
-
-def _terms(licences: Mapping[str, Any]) -> str:
-    """Return in words for a report on which terms the recordings may be passed on."""
-    voices: Mapping[str, str] = licences["voices"]
-    stated = {what: licence for what, licence in licences.items() if what != "voices"}
-    unknown = [what for what, licence in stated.items() if not isinstance(licence, str) or not licence]
-    unknown += [f"voice {name}" for name, licence in voices.items() if not licence]
-    if unknown:
-        return f"not for redistribution: no licence is stated of {', '.join(unknown)}"
-    for licence in dict.fromkeys(voices.values()):
-        stated[f"voices {', '.join(name for name in voices if voices[name] == licence)}"] = licence
-    terms = "; ".join(f"{what} {licence}" for what, licence in stated.items())
-    return f"under the terms of their licences: {terms}"
 
 
 def _check_lines(folder: Path, path: str, entry: Mapping[str, Any], audio: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from data.manifest import without_folders
 from data.records import Cell
 from evaluators.answers import REMARKS
 from evaluators.count import FileResult
@@ -65,7 +64,7 @@ def _file(result: FileResult, by: str | None) -> dict[str, Any]:
             else {"among": "judges" if result.panel else "replies", **alpha(result.agreement)},
         }
     if result.panel:
-        shown["panel"] = {"judges": {without_folders(name): _judge(judge) for name, judge in result.panel.items()}}
+        shown["panel"] = {"judges": {name: _judge(judge) for name, judge in rows.panel(result).items()}}
     if by in rows.KINDS and result.suite.evaluator == "close":
         shown[f"by_{by}"] = {
             kind: {"strict": _ratio(strict), "loose": _ratio(loose)} for kind, (strict, loose) in rows.kinds(tally, by)

@@ -61,10 +61,8 @@ def result_table(results: Sequence[FileResult]) -> Table:
             own = result.own_responses
             names = ["", f"  own responses ({result.touched} touched)", ""]
             lines.append(([*names, str(own.n_items), str(own.n_scored)], own.cells()))
-        for judge, tally in result.panel.items():
-            lines.append(
-                (["", f"  {without_folders(judge)}", "", str(tally.n_items), str(tally.n_scored)], tally.cells())
-            )
+        for judge, tally in panel(result).items():
+            lines.append((["", f"  {judge}", "", str(tally.n_items), str(tally.n_scored)], tally.cells()))
     used = [
         header
         for header, metrics in COLUMNS.items()
@@ -75,6 +73,14 @@ def result_table(results: Sequence[FileResult]) -> Table:
         for names, cells in lines
     ]
     return Table(["subset", "variant", "lang", "items", "scored", *used], rows, 3)
+
+
+def panel(result: FileResult) -> dict[str, Tally]:
+    """Return the sums of a panel's judges by the names they are shown under, numbered where folders told them apart."""
+    names = [without_folders(judge) for judge in result.panel]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    return dict(zip(names, result.panel.values(), strict=True))
 
 
 KINDS = ("instruction", "family")

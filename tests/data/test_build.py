@@ -19,7 +19,7 @@ import soundfile as sf
 
 from data.__main__ import main
 from data.dataset import AudioFinder, content_hash, dataset_files
-from data.variants import manifest, tts
+from data.variants import licences, manifest, tts
 from data.variants.level import active, decibels
 from data.variants.voices import VOICES, espeak_voices
 
@@ -105,7 +105,7 @@ def test_a_set_is_built_as_the_benchmark_lies(build: Callable[..., tuple[int, st
             assert -45 < level < -10
     assert finder.matched_by_tail == 0
     assert content_hash(dataset_files(out))
-    noted = manifest.provenance(out, content_hash(dataset_files(out)))
+    noted = licences.provenance(out, content_hash(dataset_files(out)))
     assert noted is not None
     assert noted["redistribution"].startswith("under the terms of their licences: prompts CC0-1.0; voices ")
     card = (out / "README.md").read_text(encoding="utf-8")

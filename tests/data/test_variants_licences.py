@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data.dataset import SAMPLE, content_hash, dataset_files
-from data.variants.manifest import provenance
+from data.variants.licences import provenance
 
 HASHES = {"closed_standard_en.jsonl": "0" * 64}
 MADE: dict[str, Any] = {
