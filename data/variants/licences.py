@@ -29,15 +29,8 @@ def provenance(folder: Path, hashes: Mapping[str, str]) -> dict[str, Any] | None
         voices = {str(name): str(voice["licence"]) for name, voice in made["settings"]["voices"].items()}
         stated = {"prompts": made["licences"]["prompts"], **made["licences"], "voices": voices}
         recipe = str(made["recipe"])
-    except (
-        OSError,
-        ValueError,
-        RecursionError,
-        AttributeError,
-        KeyError,
-        TypeError,
-    ):  # another program's manifest, or none
-        return None
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        return None  # another program's manifest, or none
     if any(built.get(name) != hashed for name, hashed in hashes.items()):
         return None
     return {"built": recipe, "licences": stated, "redistribution": _terms(stated)}
