@@ -99,7 +99,7 @@ class Items:
         def see(item: Item, score: Score) -> None:
             found = explain(item, score, evaluator, self._profile, lang)
             shown = _shown(item, found, number)
-            if "error" in shown and root.is_absolute() and root.name:  # it may name the recording that could not be read
+            if "error" in shown and root.is_absolute() and root.name:  # it may name a recording
                 shown["error"] = str(shown["error"]).replace(str(root), root.name)
             if item.id.audio is not None:
                 shown["audio"] = self._sound(finder, item.id.audio, beside, terms)
