@@ -38,7 +38,7 @@ class FlagParser(argparse.ArgumentParser):
 
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
-    value = int(text)
+    value = _whole(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
@@ -46,7 +46,7 @@ def positive(text: str) -> int:
 
 def count(text: str) -> int:
     """Read a whole number of at least 0."""
-    value = int(text)
+    value = _whole(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return value
@@ -54,7 +54,7 @@ def count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """Read a time span above 0 seconds."""
-    value = float(text)
+    value = _number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
@@ -62,7 +62,7 @@ def seconds(text: str) -> float:
 
 def not_negative(text: str) -> float:
     """Read a number of at least 0."""
-    value = float(text)
+    value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
     return value
@@ -70,7 +70,7 @@ def not_negative(text: str) -> float:
 
 def fraction(text: str) -> float:
     """Read a number above 0 and up to 1."""
-    value = float(text)
+    value = _number(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 1")
     return value
@@ -93,3 +93,17 @@ def assignment(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no number") from None

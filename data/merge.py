@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ from data.manifest import read as read_manifest
 
 SHARD_FOLDER = re.compile(r"(?P<number>[1-9]\d*)-of-(?P<count>[1-9]\d*)")
 # What a manifest says about how a run went; all else are settings, which have to be the same in every shard.
-COURSE = frozenset({"started", "duration_seconds", "counts", "engine", "first_prompt", "status", "shard", "shards"})
+COURSE = frozenset(
+    {"started", "duration_seconds", "asked", "counts", "engine", "first_prompt", "status", "shard", "shards"}
+)
 LINES_AT_ONCE = 1024
 
 
@@ -262,9 +265,18 @@ def _write_manifest(
         "status": "partial" if missing else "complete",
         "duration_seconds": round(sum(seconds), 1),
         "shards": {"count": count, "joined": [shard.number for shard in shards], "duration_seconds": seconds},
+        "asked": _asked(manifests),
         "counts": {"items": items, "answered": answered, "failed": items - answered},
     }
     prompts = [manifest["first_prompt"] for manifest in manifests if manifest.get("first_prompt")]
     if prompts:
         fields["first_prompt"] = prompts[0]
     jsonl.rewrite(folder / "run.json", [json.dumps(fields, indent=2, ensure_ascii=True).encode("ascii"), b"\n"])
+
+
+def _asked(manifests: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many items of each file the shards are about together."""
+    asked: Counter[str] = Counter()
+    for manifest in manifests:
+        asked.update(manifest.get("asked", {}))
+    return dict(asked)

@@ -2,3 +2,4 @@
 
 # `reference` gives the published evaluator's verdicts; `fixed` repairs what is random, raises or is plainly wrong.
 PROFILES = ("reference", "fixed")
+FORMATS = ("table", "json", "markdown", "latex", "csv")

@@ -8,15 +8,17 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data import jsonl
 from data.errors import UsageError, guarded, printable
 from data.flags import FlagParser
 from data.records import Item, Score
 from data.suites import file_kind
-from evaluators import PROFILES
+from evaluators import FORMATS, PROFILES
 
-FORMATS = ("table", "json", "markdown")
+if TYPE_CHECKING:
+    from evaluators.report.forms import Sheet
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +44,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     )
     if arguments.format == "json":
         return _write(calibration.for_json(result), arguments)
-    return _write(calibration.for_reading(result, arguments.format, _terminal_width(arguments)), arguments)
+    return _print(calibration.sheet(result), arguments)
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -59,7 +61,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     _refuse_own_input([path for one in found for path in (one.baseline.path, one.other.path)], arguments.output_file)
     if arguments.format == "json":
         return _write(comparison.for_json(found), arguments)
-    return _write(comparison.for_reading(found, arguments.format, _terminal_width(arguments)), arguments)
+    return _print(comparison.sheet(found), arguments)
 
 
 def _decompose(arguments: argparse.Namespace) -> int:
@@ -74,7 +76,7 @@ def _decompose(arguments: argparse.Namespace) -> int:
     _refuse_own_input([path for run in runs for path in run.glob("*.jsonl")], arguments.output_file)
     if arguments.format == "json":
         return _write(decomposition.for_json(found), arguments)
-    return _write(decomposition.for_reading(found, arguments.format, _terminal_width(arguments)), arguments)
+    return _print(decomposition.sheet(found), arguments)
 
 
 def _bundle(arguments: argparse.Namespace) -> int:
@@ -150,6 +152,12 @@ def _explain(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{path} has no item with the key {arguments.key}")
     print("\n".join(found), end="")  # noqa: T201  # stdout is for results
     return 0
+
+
+def _print(sheet: Sheet, arguments: argparse.Namespace) -> int:
+    from evaluators.report.forms import printed
+
+    return _write(printed([sheet], arguments.format, width=_terminal_width(arguments)), arguments)
 
 
 def _write(text: str, arguments: argparse.Namespace) -> int:

@@ -43,13 +43,13 @@ def bundle(run: Path, target: Path) -> dict[str, Any]:
     index = {
         "form": FORM,
         "packages": {name: metadata.version(name) for name in PACKAGES},
-        "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "numbers": _numbers(run),
     }
     with jsonl.replacing(target) as sheet, zipfile.ZipFile(sheet, "w", zipfile.ZIP_DEFLATED) as packed:
         _put(packed, INDEX, json.dumps(index, indent=1).encode("ascii"))
-        for path in files:
-            _put(packed, path.name, path.read_bytes())
+        for name, content in files.items():
+            _put(packed, name, content)
     return index
 
 
@@ -75,11 +75,21 @@ def verify(path: Path) -> list[str]:
         return found + list(_differences(index["numbers"], numbers, ""))
 
 
-def _packed_files(run: Path) -> list[Path]:
+def _packed_files(run: Path) -> dict[str, bytes]:
+    """Return what is packed, by name: manifests without the folders of this machine, lines as they stand."""
     if not run.is_dir():
         raise DataError("no such folder of results", path=run)
     manifests = [path for path in (run / manifest.NAME, *sorted(run.glob("*.judge.json"))) if path.is_file()]
-    return [*manifests, *_responses(run)]
+    files = {path.name: _for_others(path) for path in manifests}
+    return files | {path.name: path.read_bytes() for path in _responses(run)}
+
+
+def _for_others(path: Path) -> bytes:
+    try:
+        fields = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        raise DataError("cannot be read as a manifest; run or judge the files again", path=path) from None
+    return json.dumps(manifest.for_others(fields), indent=2).encode("ascii") + b"\n"
 
 
 def _responses(run: Path) -> list[Path]:

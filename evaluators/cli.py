@@ -13,7 +13,7 @@ from data import jsonl
 from data.errors import DataError, UsageError, guarded
 from data.flags import FlagParser, not_negative
 from data.suites import Suite, file_kind, suite_named
-from evaluators import PROFILES
+from evaluators import FORMATS, PROFILES
 
 if TYPE_CHECKING:
     from evaluators.count import FileResult
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from evaluators.robustness import VariantResult
 
 DEFAULT_RESULTS = "results/embedded"
-FORMATS = ("table", "json", "markdown", "latex", "csv")
 MOST_GROUPS = 100
 EMBED_MB = 20.0  # 10^6 bytes of recordings
 
@@ -53,6 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 keep_outcomes=len(files) > 1 and suite.evaluator in ("close", "classify"),
                 group_by=None if arguments.by in ("instruction", "family") else arguments.by,
                 see=None if items is None else items.of_file(path, suite),
+                keep_verdicts=not arguments.no_cache,
             )
             results.append(result)
     text = _text(results, arguments)
@@ -84,13 +84,13 @@ def _items(arguments: argparse.Namespace) -> Items | None:
 
 def _report(results: list[FileResult], items: Items | None, arguments: argparse.Namespace) -> None:
     """Write the page, and the plots as files."""
-    from evaluators.report import heat, plots, webpage
+    from evaluators.report import heat, plots, rows, webpage
     from evaluators.robustness import robustness
 
     variants = robustness(results, arguments.join)
     drawn = [*plots.robustness(variants), *_decompositions(results, arguments.profile)]
     if items is not None:
-        sheets = [webpage.sheet(*run) for run in _by_run(results, variants)]
+        sheets = [webpage.sheet(rows.title(own, results), own, their) for own, their in _by_run(results, variants)]
         webpage.write(Path(arguments.report), results, items, drawn, sheets)
     if arguments.plots is not None:
         maps = [plots.heat_map(found, f"kinds-{place}") for place, found in enumerate(heat.maps(results), start=1)]
@@ -105,12 +105,13 @@ def _decompositions(results: list[FileResult], profile: str) -> list[Plot]:
 
     runs: dict[str, dict[str, list[Path]]] = {}
     for folder in dict.fromkeys(result.path.parent for result in results):
-        modality = str(rows.manifest_of(folder).get("modality"))
-        runs.setdefault(rows.model_of(folder), {}).setdefault(modality, []).append(folder)
+        run = rows.manifest_of(folder)
+        modality = str(run.get("modality"))
+        runs.setdefault(str(run.get("model", {}).get("name")), {}).setdefault(modality, []).append(folder)
     found = []
-    for run in runs.values():
-        if all(modality in run for modality in ("audio", "text", "transcript")):
-            chosen = [*run["audio"][:2], run["text"][0], run["transcript"][0]]
+    for own in runs.values():
+        if all(modality in own for modality in ("audio", "text", "transcript")):
+            chosen = [*own["audio"][:2], own["text"][0], own["transcript"][0]]
             found.append(decompose(chosen, profile, added_fields=ADDED_FIELDS))
     return [plots.decomposition(one, f"decomposition-{place}") for place, one in enumerate(found, start=1)]
 
@@ -142,7 +143,7 @@ def _refuse_own_input(inputs: list[Path], arguments: argparse.Namespace) -> None
 
 
 def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
-    from evaluators.report import as_csv, as_json, latex, rows, table
+    from evaluators.report import as_json, forms, rows
     from evaluators.robustness import robustness
 
     by = arguments.by
@@ -151,17 +152,14 @@ def _text(results: list[FileResult], arguments: argparse.Namespace) -> str:
     if arguments.format == "json":
         return as_json.for_json(results, variants, by=by)
     # Files that were named one by one share a table; runs have one each.
-    runs = [(results, variants)] if arguments.src_file is not None else list(_by_run(results, variants))
+    together = arguments.src_file is not None
+    runs = [(results, variants)] if together else list(_by_run(results, variants))
     folded = arguments.format == "table"
-    sheets = [(rows.title(own), *_tables_and_notes(own, their, by, folded=folded)) for own, their in runs]
-    if arguments.format == "csv":
-        return as_csv.for_csv([(title, tables) for title, tables, _ in sheets])
-    if arguments.format == "latex":
-        return "\n".join(latex.for_latex(*sheet) for sheet in sheets)
-    if arguments.format == "markdown":
-        return "\n".join(table.for_markdown(*sheet) for sheet in sheets)
-    width = _terminal_width(arguments)
-    return "\n".join(table.for_terminal(*sheet, width=width) for sheet in sheets)
+    sheets = [
+        forms.Sheet(rows.title(own, () if together else results), *_tables_and_notes(own, their, by, folded=folded))
+        for own, their in runs
+    ]
+    return forms.printed(sheets, arguments.format, width=_terminal_width(arguments))
 
 
 def _tables_and_notes(
@@ -316,4 +314,5 @@ def _parser() -> argparse.ArgumentParser:
         default="key",
         help="what joins a variant's items to the standard rendering",
     )
+    parser.add_argument("--no_cache", action="store_true", help="check every rule anew, and keep no verdicts")
     return parser

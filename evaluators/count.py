@@ -17,11 +17,13 @@ from typing import Any
 from data import jsonl
 from data.dataset import identity_digest, item_of, with_identity
 from data.errors import DataError
+from data.manifest import without_folders
 from data.records import Item, Mark, Score
 from data.suites import FileKind, Suite, file_kind
 from evaluators import answers, rules, votes
 from evaluators.agreement import Agreement
 from evaluators.classification.tiers import Choice
+from evaluators.kept import KeptScores
 from evaluators.outcomes import Outcome
 from evaluators.stats import Estimate
 from evaluators.tally import EVALUATORS, Evaluator, Tally
@@ -109,6 +111,7 @@ def count_file(
     keep_outcomes: bool = False,
     group_by: str | None = None,
     see: Callable[[Item, Score], None] | None = None,
+    keep_verdicts: bool = False,
 ) -> FileResult:
     """Count one file of responses.
 
@@ -122,6 +125,7 @@ def count_file(
         keep_outcomes: keep how each item came out, for comparing files; some hundred bytes an item.
         group_by: a field of the lines (`voice`, `snr_db`): add items up by its values too.
         see: is handed each item that counts with its score, by its own response.
+        keep_verdicts: take rules' verdicts that were kept for the same content, and keep new ones (evaluators.kept).
 
     Raises:
         DataError: the file or a line is not what the evaluator needs.
@@ -147,18 +151,22 @@ def count_file(
         result.own_responses = Tally(evaluator)
     result.panel = {name: Tally(evaluator) for name in known.panel}
     agreement = Agreement()
+    kept = None
+    if keep_verdicts and evaluator.judge is None:
+        kept = KeptScores(path, evaluator.name, evaluator.score, profile)
+    score = evaluator.score if kept is None else kept.score
     for item, line in _items(path, evaluator):
         advance()
         if known.last and known.last[identity_digest(item.id)] != line.number:
             continue
         instructions = item.fields["instruction_id_list"] if evaluator.name == "close" else None
-        own = evaluator.score(item.id, item.fields, profile)
+        own = score(item.id, item.fields, profile)
         counted = own
         if _digest(item.prompt) in known.repeated:
             fields, is_own = _fields_by_prompt(item, line, known, path)
             if not is_own:
                 result.touched += 1
-                counted = evaluator.score(item.id, fields, profile)
+                counted = score(item.id, fields, profile)
         cluster = cluster_of(item, line)
         # Items that the reference judges by one response stand or fall together, whatever their keys are.
         shared = ("prompt", _digest(item.prompt)) if _digest(item.prompt) in known.repeated else cluster
@@ -182,6 +190,8 @@ def count_file(
             see(item, own)
         if detail is not None:
             detail(_detail(counted, item, evaluator, profile) | {"remarks": list(found)})
+    if kept is not None:
+        kept.keep()
     if evaluator.judge is not None and known.has_replies:
         result.agreement = agreement.alpha()
     return result
@@ -339,7 +349,9 @@ def judges_of(fields: Mapping[str, Any]) -> list[str]:
     if panel is None:
         return [_judge_shown(fields.get("judge"))] if "pred_score" in fields else []
     notes = fields.get("judges")
-    shown = {name: _judge_shown(notes.get(name) if isinstance(notes, dict) else None) for name in panel}
+    shown = {
+        without_folders(name): _judge_shown(notes.get(name) if isinstance(notes, dict) else None) for name in panel
+    }
     return [text if text.startswith(name) else f"{name}: {text}" for name, text in shown.items()]
 
 
@@ -347,7 +359,8 @@ def _judge_shown(note: object) -> str:
     if not isinstance(note, dict):
         return "unknown judge"
     label = f" ({note['label']})" if note.get("label") else ""
-    return f"{note.get('model', 'unknown judge')}{label}, prompt {note.get('prompt_id', 'unknown')}"
+    model = without_folders(str(note.get("model", "unknown judge")))
+    return f"{model}{label}, prompt {note.get('prompt_id', 'unknown')}"
 
 
 def _digest(prompt: str) -> bytes:

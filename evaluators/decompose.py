@@ -20,6 +20,7 @@ import numpy as np
 
 from data.errors import DataError, UsageError
 from data.manifest import read as read_manifest
+from data.manifest import without_folders
 from data.suites import file_kind
 from evaluators import stats
 from evaluators.compare import check_same_data, counted
@@ -122,7 +123,7 @@ def decompose(runs: Sequence[Path], profile: str, *, added_fields: Collection[st
     placed = tuple(places for places in files if places.result.judged and places.scored)
     if not placed:
         raise DataError(f"has no scored file in common with {transcript}", path=audio)
-    model = str(manifests[audio].get("model", {}).get("name"))
+    model = without_folders(str(manifests[audio].get("model", {}).get("name")))
     differing = [
         setting
         for setting in ("system_prompt_id", "sampling")

@@ -14,6 +14,7 @@ from typing import Any
 from data import dataset, hub, jsonl
 from data.errors import UsageError
 from data.manifest import NAME, read
+from data.variants import licences
 from inference.chat import without_credentials
 from inference.options import Options
 
@@ -76,11 +77,14 @@ class Manifest:
         self._seconds_before = float(earlier.get("duration_seconds", 0.0))
         self.first_prompt: dict[str, Any] | None = earlier.get("first_prompt")
         self._engine: Mapping[str, Any] | None = earlier.get("engine")
+        self._earlier_asked: Mapping[str, int] = earlier.get("asked", {})
+        self._earlier_items: Mapping[str, int] = earlier.get("data", {}).get("items", {})
+        hashes = dataset.content_hash(sources)
         self._fields |= {
             "data": {
                 "root": str(sources[0].root.resolve()),
-                "sha256": {**earlier.get("data", {}).get("sha256", {}), **dataset.content_hash(sources)},
-                **_provenance(sources[0].root),
+                "sha256": {**earlier.get("data", {}).get("sha256", {}), **hashes},
+                **_provenance(sources[0].root, hashes),
             },
             **({"clips": noted} if (noted := clips or earlier.get("clips")) else {}),
             "packages": package_versions(),
@@ -102,6 +106,20 @@ class Manifest:
                 )
         if revisions or self._earlier_revisions:
             self._fields["revisions"] = {**self._earlier_revisions, **revisions}
+
+    def note_items(self, items: Mapping[str, tuple[int, int]]) -> None:
+        """Keep how many items of each file the run is about, and how many the data set has there.
+
+        A continued run is about all that it ever was: a larger --limit holds the smaller one's items.
+
+        Args:
+            items: file name -> items of this call, items of the data set.
+        """
+        self._fields["asked"] = {
+            **self._earlier_asked,
+            **{name: max(asked, self._earlier_asked.get(name, 0)) for name, (asked, _) in items.items()},
+        }
+        self._fields["data"]["items"] = {**self._earlier_items, **{name: size for name, (_, size) in items.items()}}
 
     def note_engine(self, engine: Mapping[str, Any], packages: Mapping[str, str]) -> None:
         """Keep where the model runs, and on which packages, when that is not this process."""
@@ -141,9 +159,9 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _provenance(root: Path) -> dict[str, Any]:
-    """Return what is noted about a benchmark from the hub: its pinned revision and its licence."""
-    source = hub.provenance(root)
+def _provenance(root: Path, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is noted about a benchmark from the hub (revision, licence) or a built set (recipe, licences)."""
+    source = hub.provenance(root) or licences.provenance(root, hashes)
     return {"source": source} if source else {}
 
 

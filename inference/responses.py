@@ -39,6 +39,7 @@ class ResponseFile:
     Attributes:
         source: the data-set file.
         path: the file of answers, of the same name.
+        size: number of items of the data-set file.
         total: number of items that this run is about.
         answered: number of those that need not be asked again.
     """
@@ -80,6 +81,7 @@ class ResponseFile:
         first, step = (0, 1) if shard is None else (shard[0] - 1, shard[1])
         chosen = list(islice(self._wanted, first, limit, step))
         self._chosen = frozenset(chosen)
+        self.size = len(self._wanted)
         self.total = len(chosen)
         self.answered = sum(digest in self._settled for digest in chosen)
         self._overwrite = overwrite

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from data import dataset, jsonl
 from data.errors import UsageError
+from data.manifest import without_folders
 from data.records import Item, Response
 from inference import loop
 from inference.asking import Asking, options_of, several
@@ -54,7 +55,8 @@ def default_run_name(model: str, data: Path, modality: str = "audio", score: str
     """Return the model's id, safe as a folder name, with what sets the run apart: control, score, and data set."""
     data = data.resolve()
     data_name = data.stem if data.is_file() else data.name
-    name = "-".join([model, *([] if modality == "audio" else [modality]), *filter(None, [score])])
+    parts = [without_folders(model), *([] if modality == "audio" else [modality]), *filter(None, [score])]
+    name = "-".join(parts)
     if data != dataset.SAMPLE.resolve():
         name = f"{name}-{data_name}"
     return re.sub(r"[^A-Za-z0-9._-]", "_", name)
@@ -100,6 +102,7 @@ def run(
             ResponseFile(source, options.folder, limit=options.limit, shard=options.shard, overwrite=options.overwrite)
             for source in sources
         ]
+        manifest.note_items({file.path.name: (file.total, file.size) for file in files})
         total = sum(file.total for file in files)
         before = sum(file.answered for file in files)
         settings = {**options.model, "concurrency": options.concurrency}

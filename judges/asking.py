@@ -84,9 +84,31 @@ class Asking:
             }
         return self._conversation(self._task.messages(self._system, self._prompt, fields), extra, fields)
 
+    def courses(self, asked: Asked) -> list[list[tuple[Asked, Reply | None]]]:
+        """Return, for each wanted reply, every conversation about it and what came of that; None: nothing yet."""
+        courses = []
+        for sample, first in enumerate(self._ledger.replies(asked.key, self.judge.n)):
+            course = [(asked, first)]
+            for _ in range(self._max_rejudge):
+                latest, reply = course[-1]
+                complaint = self._task.complaint(self.text(reply), asked.fields) if reply else None
+                if reply is None or complaint is None:
+                    break
+                latest = self._again(latest, reply, complaint)
+                course.append((latest, self._ledger.replies(latest.key, sample + 1)[sample]))
+            courses.append(course)
+        return courses
+
     def replies(self, asked: Asked) -> list[Reply | None]:
         """Return the replies that count; None for those still to be asked for."""
         return [course[-1][1] for course in self.courses(asked)]
+
+    def text(self, reply: Reply) -> str | None:
+        """Return what a reply says: without reasoning, without the schema's frame."""
+        if reply.text is None:
+            return None
+        _, text = split_reasoning(reply.text)
+        return self._task.plain(text) if self.judge.reply_form != "text" else text
 
     def texts(self, asked: Asked, replies: Sequence[Reply | None]) -> list[str | None]:
         """Return what replies say, as the judged file has it: without reasoning, without the schema's frame.
@@ -143,6 +165,12 @@ class Asking:
         """Return the request for some of a conversation's replies."""
         return self.judge.client.body(asked.messages, self._sampling(samples[0]), n=len(samples), extra=asked.extra)
 
+    def expected(self, asked: Asked, n: int, *, batched: bool = False) -> Usage:
+        """Return about what a call for n replies costs."""
+        prompt = sum(estimated_tokens(message["content"]) for message in asked.messages)
+        # JSON has a token for about every second character.
+        return Usage(prompt, n * (len(self._task.all_no(asked.fields)) // 2 + 2), batched=batched)
+
     def _sampling(self, sample: int) -> Any:
         sampling = self.judge.sampling
         # A server that takes seeds counts up from it, choice by choice.
@@ -157,28 +185,6 @@ class Asking:
         said = {"role": "assistant", "content": fencing.shown(self.text(reply) or "") or "(nothing)"}
         told = {"role": "user", "content": ASK_AGAIN.format(complaint=complaint)}
         return self._conversation([*asked.messages, said, told], asked.extra, asked.fields)
-
-    def courses(self, asked: Asked) -> list[list[tuple[Asked, Reply | None]]]:
-        """Return, for each wanted reply, every conversation about it and what came of that; None: nothing yet."""
-        courses = []
-        for sample, first in enumerate(self._ledger.replies(asked.key, self.judge.n)):
-            course = [(asked, first)]
-            for _ in range(self._max_rejudge):
-                latest, reply = course[-1]
-                complaint = self._task.complaint(self.text(reply), asked.fields) if reply else None
-                if reply is None or complaint is None:
-                    break
-                latest = self._again(latest, reply, complaint)
-                course.append((latest, self._ledger.replies(latest.key, sample + 1)[sample]))
-            courses.append(course)
-        return courses
-
-    def text(self, reply: Reply) -> str | None:
-        """Return what a reply says: without reasoning, without the schema's frame."""
-        if reply.text is None:
-            return None
-        _, text = split_reasoning(reply.text)
-        return self._task.plain(text) if self.judge.reply_form != "text" else text
 
     async def _call(self, asked: Asked, samples: list[int]) -> None:
         judge = self.judge
@@ -200,12 +206,6 @@ class Asking:
             self.keep(asked.key, samples, reply)
         finally:
             self._account.settle(reserved, dollars, usage, judge.price)
-
-    def expected(self, asked: Asked, n: int, *, batched: bool = False) -> Usage:
-        """Return about what a call for n replies costs."""
-        prompt = sum(estimated_tokens(message["content"]) for message in asked.messages)
-        # JSON has a token for about every second character.
-        return Usage(prompt, n * (len(self._task.all_no(asked.fields)) // 2 + 2), batched=batched)
 
 
 async def _all(calls: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -11,7 +11,7 @@ from data.flags import FlagParser, count, fraction, not_negative, positive, seco
 from data.suites import SUITES, Suite, file_kind, suite_named
 from inference.progress import Progress, say
 from judges import run
-from judges.cost import price_of
+from judges.cost import Price, price_of
 from judges.judge import (
     DEFAULT_CONCURRENCY,
     DEFAULT_SAMPLING,
@@ -166,6 +166,13 @@ def _files_in(folder: Path, suite: Suite) -> list[Path]:
     return found
 
 
+def _price(text: str) -> Price:
+    try:
+        return price_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not IN,OUT: two numbers of at least 0") from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = FlagParser(
         prog="api_judge.py",
@@ -220,9 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     pace.add_argument("--rpm", type=positive, metavar="N", help="requests a minute, at most")
     pace.add_argument("--tpm", type=positive, metavar="N", help="tokens a minute, at most")
     pace.add_argument("--timeout", type=seconds, default=DEFAULT_TIMEOUT, metavar="SECONDS", help="limit of one call")
-    pace.add_argument(
-        "--price", type=price_of, metavar="IN,OUT", help="dollars a million tokens (default: the grader's)"
-    )
+    pace.add_argument("--price", type=_price, metavar="IN,OUT", help="dollars a million tokens (default: the grader's)")
     pace.add_argument("--max_cost", type=not_negative, metavar="USD", help="stop before this is spent")
     pace.add_argument("--batch", action="store_true", help="send batches, which may take a day and cost less")
     kept = parser.add_argument_group("what is kept")

@@ -27,7 +27,7 @@ import soundfile as sf
 from data import jsonl
 from data.errors import ToolkitError, UsageError
 from data.variants import intelligibility, manifest, rooms, tts
-from data.variants.card import card
+from data.variants.card import card, recorded_sounds
 from data.variants.intelligibility import Hear
 from data.variants.jobs import Job, Plan
 from data.variants.plan import plan
@@ -365,6 +365,10 @@ def _write(
     whole = {
         "recipe": planned.recipe_id,
         "settings": planned.settings,
+        "licences": {  # the voices' stand in the settings
+            "prompts": recipe.licence or None,
+            **({"recorded sounds": recipe.noise_licence or None} if recorded_sounds(planned) else {}),
+        },
         "tools": tools(planned),
         "encoding": {"format": recipe.format, "rate_hz": manifest.RATE, "channels": 1},
         "samples_sha256": manifest.SAMPLES_HASH,

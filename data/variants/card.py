@@ -166,17 +166,20 @@ def _understood(whole: Mapping[str, Any], rates: Sequence[Rate]) -> Iterator[str
         yield f"| `{file}` | {all_items.percent:.1f} | {all_items.said} | {detail} |"
 
 
+def recorded_sounds(planned: Plan) -> set[str]:
+    """Return the names of the recorded noises and given impulse responses that a set is made with."""
+    return {
+        name
+        for items in planned.files.values()
+        for item in items
+        for field in ("noise_file", "impulse_response")
+        if (name := item.fields.get(field))
+    }
+
+
 def _licences(recipe: Recipe, planned: Plan) -> Iterator[str]:
     yield f"Prompts and lines: {recipe.licence or 'not stated; ask whoever wrote them before passing this set on'}."
-    recorded = sorted(
-        {
-            name
-            for items in planned.files.values()
-            for item in items
-            for field in ("noise_file", "impulse_response")
-            if (name := item.fields.get(field))
-        }
-    )
+    recorded = recorded_sounds(planned)
     if recorded:
         stated = recipe.noise_licence or "not stated; ask for it before passing this set on"
         yield f"Recorded noise and impulse responses ({len(recorded)} files): {stated}."

@@ -22,10 +22,11 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.variants import licences
 from data.variants.level import Samples, active, decibels
 from data.variants.tts import put
 
-MANIFEST = "manifest.json"
+MANIFEST = licences.MANIFEST
 
 RATE = 16000
 """Sampling rate of every file, in Hz."""

@@ -1,4 +1,4 @@
-"""The tables as CSV: one after the other, a blank line between, the run in front of every row."""
+"""The tables as CSV: one after the other, a blank line between, its title in front of every row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORMULA = ("=", "+", "-", "@")
 
 
 def for_csv(sheets: Sequence[tuple[str, Sequence[Table]]]) -> str:
-    """Return the tables of every run, each run under its title.
+    """Return the tables of every sheet, each row with its sheet's title.
 
     A text from a file that a spreadsheet would take for a formula gets an apostrophe in front.
     """
@@ -23,7 +23,7 @@ def for_csv(sheets: Sequence[tuple[str, Sequence[Table]]]) -> str:
     for place, (title, table) in enumerate(tables):
         if place:
             sheet.write("\n")
-        writer.writerow(["run", *table.headers])
+        writer.writerow(["title", *table.headers])
         for row in table.rows:
             names, numbers = row[: table.text_columns], row[table.text_columns :]
             writer.writerow([*map(_text, [title, *names]), *(" ".join(cell.split("\n")) for cell in numbers)])

@@ -18,14 +18,19 @@ from evaluators.tally import Ratio, Tally
 def for_json(results: Sequence[FileResult], variants: Sequence[VariantResult], *, by: str | None = None) -> str:
     """Return `{"profile", "files"}`, with `"robustness"` where there are variants, and a final line feed.
 
-    Files of Dynamic-SUPERB add `"classification"`, one object a run.
+    Files of Dynamic-SUPERB add `"classification"`, one object a run. Of several runs each file names its own (`"run"`).
     """
+    names = rows.run_names(result.path.parent for result in results)
+
+    def run_of(result: FileResult) -> dict[str, str]:
+        return {"run": names[result.path.parent]} if len(names) > 1 else {}
+
     shown: dict[str, Any] = {
         "profile": results[0].profile,
-        "files": [_file(result, by) for result in results],
+        "files": [{**run_of(result), **_file(result, by)} for result in results],
     }
     if variants:
-        shown["robustness"] = [_variant(variant, by) for variant in variants]
+        shown["robustness"] = [{**run_of(variant.result), **_variant(variant, by)} for variant in variants]
     shown |= classification_json.for_json(results, variants)
     return json.dumps(shown, indent=2) + "\n"
 
@@ -39,6 +44,7 @@ def _file(result: FileResult, by: str | None) -> dict[str, Any]:
         "lang": result.kind.lang if result.kind else None,
         "variant": result.kind.variant if result.kind else None,
         "n_items": tally.n_items,
+        "n_data_set": rows.items_of_data_set(result),
         "n_scored": tally.n_scored if result.judged else 0,
         "metrics": _metrics(tally),
         "unscored": dict(tally.unscored),
@@ -59,7 +65,7 @@ def _file(result: FileResult, by: str | None) -> dict[str, Any]:
             else {"among": "judges" if result.panel else "replies", **alpha(result.agreement)},
         }
     if result.panel:
-        shown["panel"] = {"judges": {name: _judge(judge) for name, judge in result.panel.items()}}
+        shown["panel"] = {"judges": {name: _judge(judge) for name, judge in rows.panel(result).items()}}
     if by in rows.KINDS and result.suite.evaluator == "close":
         shown[f"by_{by}"] = {
             kind: {"strict": _ratio(strict), "loose": _ratio(loose)} for kind, (strict, loose) in rows.kinds(tally, by)

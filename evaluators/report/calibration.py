@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from evaluators.calibrate import PANEL, Calibration, JudgeResult
-from evaluators.report import as_json, numbers, table
+from evaluators.report import as_json, numbers
+from evaluators.report.forms import Sheet
 from evaluators.report.rows import Table
 
 NAMES = {
@@ -34,13 +35,10 @@ def for_json(result: Calibration) -> str:
     return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
 
 
-def for_reading(result: Calibration, form: str, width: int | None) -> str:
-    """Return tables and notes for a terminal of so many columns, or as Markdown."""
+def sheet(result: Calibration) -> Sheet:
+    """Return tables and notes."""
     title = f"{result.judged.name} beside {result.gold.name} · profile {result.profile}"
-    tables = [_rates(result), _scores(result), _agreement(result)]
-    if form == "markdown":
-        return table.for_markdown(title, tables, _notes(result))
-    return table.for_terminal(title, tables, _notes(result), width=width)
+    return Sheet(title, [_rates(result), _scores(result), _agreement(result)], _notes(result))
 
 
 def _rates(result: Calibration) -> Table:

@@ -9,8 +9,9 @@ from typing import Any
 
 from evaluators.classification import tiers
 from evaluators.compare import FileComparison
-from evaluators.report import as_json, numbers, rows, table
+from evaluators.report import as_json, numbers, rows
 from evaluators.report.calibration import NAMES
+from evaluators.report.forms import Sheet
 from evaluators.report.rows import Table
 
 SHOWN = {"mean-prompt": "P. Acc.", "mean-instruction": "I. Acc.", **NAMES, **{tier: tier for tier in tiers.METRICS}}
@@ -26,18 +27,15 @@ def for_json(found: Sequence[FileComparison]) -> str:
     return json.dumps(shown, indent=2) + "\n"
 
 
-def for_reading(found: Sequence[FileComparison], form: str, width: int | None) -> str:
-    """Return a table and notes for a terminal of so many columns, or as Markdown."""
+def sheet(found: Sequence[FileComparison]) -> Sheet:
+    """Return a table and notes."""
     baseline = found[0].baseline
     runs = dict.fromkeys(comparison.other.path.parent for comparison in found)
     title = (
         f"{', '.join(_run(folder, found) for folder in runs)} beside {_run(baseline.path.parent, found)} · "
         f"profile {baseline.profile}"
     )
-    tables = [_table(found, with_runs=len(runs) > 1)]
-    if form == "markdown":
-        return table.for_markdown(title, tables, _notes(found))
-    return table.for_terminal(title, tables, _notes(found), width=width)
+    return Sheet(title, [_table(found, with_runs=len(runs) > 1)], _notes(found))
 
 
 def _table(found: Sequence[FileComparison], *, with_runs: bool) -> Table:
@@ -130,7 +128,5 @@ def _file(comparison: FileComparison) -> str:
 
 
 def _run(folder: Path, found: Sequence[FileComparison]) -> str:
-    """Return a run's name: its folder's, with the folder above where two are called alike."""
-    folders = {found[0].baseline.path.parent, *(comparison.other.path.parent for comparison in found)}
-    alike = [other for other in folders if other.resolve().name == folder.resolve().name]
-    return folder.resolve().name if len(alike) == 1 else "/".join(folder.resolve().parts[-2:])
+    """Return a run's name."""
+    return rows.run_names([found[0].baseline.path.parent, *(one.other.path.parent for one in found)])[folder]

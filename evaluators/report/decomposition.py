@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from evaluators.decompose import PLACES, Decomposition, FilePlaces
-from evaluators.report import as_json, numbers, rows, table
+from evaluators.report import as_json, numbers, rows
+from evaluators.report.forms import Sheet
 from evaluators.report.rows import Table
 from evaluators.stats import Estimate
 
@@ -25,13 +26,10 @@ def for_json(found: Decomposition) -> str:
     return json.dumps(shown, indent=2) + "\n"
 
 
-def for_reading(found: Decomposition, form: str, width: int | None) -> str:
-    """Return tables and notes for a terminal of so many columns, or as Markdown."""
+def sheet(found: Decomposition) -> Sheet:
+    """Return tables and notes."""
     tables = [_shares(found), *([_noise(found)] if found.repeat is not None else [])]
-    title = f"{found.model} · where requests are lost · profile {found.profile}"
-    if form == "markdown":
-        return table.for_markdown(title, tables, _notes(found))
-    return table.for_terminal(title, tables, _notes(found), width=width)
+    return Sheet(f"{found.model} · where requests are lost · profile {found.profile}", tables, _notes(found))
 
 
 def _shares(found: Decomposition) -> Table:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from data.dataset import AudioFinder, AudioNotFound
+from data.manifest import without_folders
 from data.records import Item, Score
 from data.suites import Suite, file_kind
 from evaluators.explain import Explanation, Reason, explain
@@ -103,6 +104,8 @@ class Items:
             if evaluator.choice is not None:
                 options = evaluator.choice(item, score).options
                 shown["asked"] = [["Label", item.fields["label"]], ["Options", "\n".join(options) or "not readable"]]
+            if "error" in shown and root.is_absolute() and root.name:  # it may name a recording
+                shown["error"] = str(shown["error"]).replace(str(root), root.name)
             if item.id.audio is not None:
                 shown["audio"] = self._sound(finder, item.id.audio, beside, terms)
             if len(item.audios) > 1:
@@ -171,7 +174,7 @@ def _shown(item: Item, found: Explanation, number: int) -> dict[str, Any]:
         "error": fields.get("error"),
         "transcript": fields.get("asr_transcript"),
         "kinds": fields.get("instruction_id_list"),
-        "votes": [[vote.judge, _text(vote.reply), vote.read] for vote in found.votes],
+        "votes": [[without_folders(vote.judge), _text(vote.reply), vote.read] for vote in found.votes],
         "remarks": found.remarks,
     }
     return shown | {name: value for name, value in optional.items() if value}

@@ -14,6 +14,7 @@ from evaluators.count import FileResult
 from evaluators.report import numbers, rows
 
 PUBLISHED = Path(__file__).with_name("published.toml")
+PARTS = 5  # as many files are named of which only a part was asked
 BENCHMARK = "speechinstructbench"
 JUDGED = ("open", "adjustment")
 HEADS = {"open": ("open P.", "open I."), "adjustment": ("IAR ↑", "ECR ↓")}
@@ -111,16 +112,23 @@ def _row(folder: Path, results: Sequence[FileResult]) -> Row:
             counted = (result.own_responses or result.tally).cells()
             for head, metric in zip(_heads(_name(result)), METRICS[result.suite.name], strict=True):
                 cells[head] = numbers.percent_with_interval(counted[metric])
-    run = rows.manifest_of(folder)
     judges = sorted({judge for result in results for judge in result.judges})
     judged = f"our judge prompt: {'; '.join(judges)}" if judges else ""
-    return Row(rows.model_of(folder), folder.name, comparable(run, BENCHMARK, results[0].profile), judged, cells)
+    return Row(rows.model_of(folder), folder.name, comparable(folder, results, BENCHMARK), judged, cells)
 
 
-def comparable(run: Mapping[str, Any], benchmark: str, profile: str = "reference") -> str:
-    """Return whether numbers may be held against a benchmark's published ones: the same data, arithmetic and form."""
+def comparable(folder: Path, results: Sequence[FileResult], benchmark: str) -> str:
+    """Return whether a run's numbers may be held against a benchmark's published ones: the same data, arithmetic, form.
+
+    Judged numbers never are: the published judge had another prompt.
+    """
+    run = rows.manifest_of(folder)
     if not run:
         return "not comparable: no run.json tells what was asked"
+    ruled = [result for result in results if result.suite.name in ("closed", "classification")]
+    if not ruled:
+        return ""
+    profile = results[0].profile
     source = run.get("data", {}).get("source")
     against = []
     if not isinstance(source, dict) or source.get("benchmark") != benchmark:
@@ -131,9 +139,17 @@ def comparable(run: Mapping[str, Any], benchmark: str, profile: str = "reference
         against.append(f"modality {run.get('modality')}")
     if run.get("status") != "complete":
         against.append(f"the run is {run.get('status')}")
+    parts = [f"{_variant(result)} {part}" for result in ruled if (part := rows.part_of(result))]
+    if parts:
+        others = f" and {len(parts) - PARTS} more" if len(parts) > PARTS else ""
+        against.append(f"a part of the benchmark ({', '.join(parts[:PARTS])}{others})")
+    elif not against and any(rows.items_of_data_set(result) is None for result in ruled):
+        against.append("run.json does not tell how many items there should be")
     if against:
         return f"not comparable: {', '.join(against)}"
-    return f"comparable, with system line {run.get('system_prompt_id') or 'none'}"
+    there = [_variant(result) for result in ruled]
+    only = "" if benchmark != BENCHMARK or set(VARIANTS) <= set(there) else f" in {', '.join(there)} only"
+    return f"comparable{only}, with system line {run.get('system_prompt_id') or 'none'}"
 
 
 def _published_row(row: Mapping[str, Any]) -> Row:

@@ -62,6 +62,7 @@ def robustness(variants: Sequence[VariantResult]) -> list[Plot]:
 def _robustness(lang: str, variants: Sequence[VariantResult]) -> Plot:
     names = list(dict.fromkeys(_variant(one) for one in variants))
     folders = list(dict.fromkeys(one.result.path.parent for one in variants))
+    models = rows.model_names(folders)
     figure, axes = _figure(7.5, 1.2 + len(names) * max(0.45, 0.18 * len(folders)))
     lines = []
     for one in variants:
@@ -73,16 +74,15 @@ def _robustness(lang: str, variants: Sequence[VariantResult]) -> Plot:
         axes.plot([100 * low, 100 * high], [height, height], color=colour, linewidth=2)
         axes.plot([100 * value], [height], "osD^v"[number % 5], color=colour, markersize=6)
         star = "*" if change.p_family < numbers.SIGNIFICANT else ""
-        lines.append([rows.model_name(one.result), _variant(one), *numbers.change(change.difference, star)])
-    axes.axvline(0, color=INK, linewidth=1)
+        lines.append([models[one.result.path.parent], _variant(one), *numbers.change(change.difference, star)])
+    axes.axvline(0, color=INK, linewidth=1, zorder=1)  # behind the numbers
     axes.set_yticks(range(len(names)), map(_plain, names))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel("change of P. Acc. from the standard rendering, percentage points, 95 % interval")
-    models = [rows.model_of(folder) for folder in folders]
     if len(models) > 1:
         handles = [
             axes.plot([], [], "osD^v"[number % 5], color=COLOURS[number % len(COLOURS)], label=_plain(model))[0]
-            for number, model in enumerate(models)
+            for number, model in enumerate(models.values())
         ]
         axes.legend(handles=handles, frameon=False, labelcolor=INK, fontsize=9, bbox_to_anchor=(1, 1), loc="upper left")
     table = Table(["model", "variant", "change", "broke/mended"], lines, 2)
@@ -103,11 +103,15 @@ def decomposition(found: Decomposition, name: str) -> Plot:
             range(len(labels)), shares, left=before, height=0.6, color=COLOURS[number], hatch=HATCHES[number],
             edgecolor="#ffffff", linewidth=0.5, label=place,
         )  # fmt: skip
-    axes.set_yticks(range(len(labels)), map(_plain, labels))
+    counts = [f"{label} ({one.failed})" for label, one in zip(labels, found.files, strict=True)]
+    axes.set_yticks(range(len(labels)), map(_plain, counts))
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    axes.set_xlabel("percent of the failed items")
-    axes.legend(frameon=False, labelcolor=INK, fontsize=9, ncols=4, bbox_to_anchor=(0, 1), loc="lower left")
+    axes.set_xlabel("percent of the failed items (in brackets: how many)")
+    axes.legend(
+        frameon=False, labelcolor=INK, fontsize=9, ncols=4, bbox_to_anchor=(0, 1), loc="lower left",
+        handlelength=2.2, handleheight=1.2,
+    )  # fmt: skip
     lines = [
         [label, f"{one.failed}/{one.scored}", *(numbers.percent_with_interval(one.shares[p]) for p in PLACES.values())]
         for label, one in zip(labels, found.files, strict=True)

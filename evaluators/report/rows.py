@@ -10,6 +10,7 @@ from typing import Any
 
 from data.errors import DataError
 from data.manifest import read as read_manifest
+from data.manifest import without_folders
 from data.records import Cell
 from evaluators.answers import EMPTY, OTHER_LANGUAGE, REFUSAL, TRUNCATED
 from evaluators.classification import tiers
@@ -62,7 +63,7 @@ def result_table(results: Sequence[FileResult]) -> Table:
             own = result.own_responses
             names = ["", f"  own responses ({result.touched} touched)", ""]
             lines.append(([*names, str(own.n_items), str(own.n_scored)], own.cells()))
-        for judge, tally in result.panel.items():
+        for judge, tally in panel(result).items():
             lines.append((["", f"  {judge}", "", str(tally.n_items), str(tally.n_scored)], tally.cells()))
     used = [
         header
@@ -79,6 +80,14 @@ def result_table(results: Sequence[FileResult]) -> Table:
 def spoken(results: Iterable[FileResult]) -> list[FileResult]:
     """Return the files of spoken requests; instances of Dynamic-SUPERB have rows of their own."""
     return [result for result in results if result.suite.evaluator != "classify"]
+
+
+def panel(result: FileResult) -> dict[str, Tally]:
+    """Return the sums of a panel's judges by the names they are shown under, numbered where folders told them apart."""
+    names = [without_folders(judge) for judge in result.panel]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    return dict(zip(names, result.panel.values(), strict=True))
 
 
 KINDS = ("instruction", "family")
@@ -127,9 +136,15 @@ def group_table(results: Sequence[FileResult], by: str) -> Table:
     return Table(["subset", "variant", "lang", by, "items", "scored", *(HEADLINES[place] for place in used)], lines, 4)
 
 
-def title(results: Sequence[FileResult]) -> str:
-    """Return whose numbers these are, with the remark that belongs beside the model's name."""
-    names = sorted({model_name(result) for result in results})
+def title(results: Sequence[FileResult], beside: Sequence[FileResult] = ()) -> str:
+    """Return whose numbers these are, with the remark that belongs beside the model's name.
+
+    Args:
+        results: the files.
+        beside: those of all runs that are shown, if these are one run's: another run of the same model is told apart.
+    """
+    among = model_names(dict.fromkeys(result.path.parent for result in beside))
+    names = sorted({among.get(result.path.parent) or model_name(result) for result in results})
     return f"{', '.join(names)} · profile {results[0].profile}"
 
 
@@ -143,6 +158,34 @@ def model_of(folder: Path) -> str:
     return _model_name(manifest_of(folder))
 
 
+def items_of_data_set(result: FileResult) -> int | None:
+    """Return how many items the data set has in a file; None where run.json does not tell."""
+    data = manifest_of(result.path.parent).get("data", {})
+    items = data.get("items") if isinstance(data, dict) else None
+    count = items.get(result.path.name) if isinstance(items, dict) else None
+    return count if isinstance(count, int) else None
+
+
+def part_of(result: FileResult) -> str | None:
+    """Return, in words, which part of the data set's items a file holds; None for all, and where that is not known."""
+    items, there = items_of_data_set(result), result.tally.n_items
+    return None if items is None or there >= items else f"{there} of {items} items"
+
+
+def run_names(folders: Iterable[Path]) -> dict[Path, str]:
+    """Return what runs are called: their folders' names, with the folder above where several are called alike."""
+    whole = {folder: folder.resolve() for folder in folders}
+    alike = Counter(path.name for path in set(whole.values()))
+    return {folder: path.name if alike[path.name] == 1 else "/".join(path.parts[-2:]) for folder, path in whole.items()}
+
+
+def model_names(folders: Iterable[Path]) -> dict[Path, str]:
+    """Return the models' names by folder, each with its run's where several runs are of one model."""
+    models = {folder: model_of(folder) for folder in folders}
+    alike, runs = Counter(models.values()), run_names(models)
+    return {folder: model if alike[model] == 1 else f"{model}, run {runs[folder]}" for folder, model in models.items()}
+
+
 def notes(results: Sequence[FileResult]) -> list[str]:
     """Return what a reader has to know to read the numbers, one note a line."""
     found = []
@@ -152,6 +195,12 @@ def notes(results: Sequence[FileResult]) -> list[str]:
             "strict and loose."
         )
     found += _run_notes(results)
+    parts: dict[str, list[str]] = {}
+    for result in results:
+        if part := part_of(result):
+            parts.setdefault(part, []).append(result.path.name)
+    for part, names in parts.items():
+        found.append(f"A part of the data set only: {part} of {', '.join(names)}.")
     for suite in dict.fromkeys(result.suite.name for result in results):
         judges = sorted({judge for result in results if result.suite.name == suite for judge in result.judges})
         if judges:
@@ -272,7 +321,7 @@ def _run_notes(results: Iterable[FileResult]) -> list[str]:
 def _model_name(manifest: dict[str, Any]) -> str:
     model = manifest.get("model", {})
     label = f" ({model['label']})" if model.get("label") else ""
-    return f"{model.get('name', 'unknown model')}{label}"
+    return f"{without_folders(str(model.get('name', 'unknown model')))}{label}"
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

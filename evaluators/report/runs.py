@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from data.manifest import for_others
 from evaluators.report import rows
 from evaluators.report.items import Speed
 
@@ -33,7 +34,7 @@ class Run:
 def run_of(folder: Path, speed: Speed) -> Run:
     """Return what the report says of one run."""
     run = rows.manifest_of(folder)
-    manifests = [(path.name, fields) for path in _manifests(folder) if (fields := _object(path))]
+    manifests = [(path.name, for_others(fields)) for path in _manifests(folder) if (fields := _object(path))]
     facts = [*_facts(run), *_speed(run, speed)]
     for name, fields in manifests:
         if name != "run.json":

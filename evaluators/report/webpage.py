@@ -146,8 +146,8 @@ def _audio_note(items: Items) -> str:
     return " ".join(found)
 
 
-def sheet(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> Sheet:
-    """Return the tables of one run."""
+def sheet(title: str, results: Sequence[FileResult], variants: Sequence[VariantResult]) -> Sheet:
+    """Return the tables of one run under a title."""
     classified, notes = classification.tables_and_notes(results, variants)
     tables = [
         ("Files", rows.result_table(results)),
@@ -156,4 +156,4 @@ def sheet(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> S
         *classified,
     ]
     shown = [(caption, table) for caption, table in tables if table.rows]
-    return Sheet(rows.title(results), shown, rows.notes(results) + robustness.notes(variants) + notes)
+    return Sheet(title, shown, rows.notes(results) + robustness.notes(variants) + notes)

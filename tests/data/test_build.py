@@ -22,7 +22,7 @@ from data import audio
 from data.__main__ import main
 from data.dataset import SAMPLE, AudioFinder, content_hash, dataset_files
 from data.validate import Readers, findings, validate
-from data.variants import manifest, tts
+from data.variants import licences, manifest, tts
 from data.variants.level import PEAK, Samples, active, decibels
 from data.variants.voices import VOICES, espeak_voices
 from evaluators.rules.faults import faults, is_in
@@ -117,6 +117,9 @@ def test_a_set_is_built_as_the_benchmark_lies(build: Callable[..., tuple[int, st
     assert finder.matched_by_tail == 0
     assert content_hash(dataset_files(out))
     check_validation(out)
+    noted = licences.provenance(out, content_hash(dataset_files(out)))
+    assert noted is not None
+    assert noted["redistribution"].startswith("under the terms of their licences: prompts CC0-1.0; voices ")
     card = (out / "README.md").read_text(encoding="utf-8")
     for piece in ("closed_accent_en.jsonl", "flite-slt", "CMU Flite licence", "CC0-1.0", "Not measured.", "hours"):
         assert piece in card
@@ -297,6 +300,7 @@ def test_recorded_noise_in_a_given_room(build: Callable[..., tuple[int, str]], t
     written = (tmp_path / "set" / "manifest.json").read_text()
     assert str(tmp_path) not in written
     assert "CC0-1.0, own recording" in (tmp_path / "set" / "README.md").read_text()
+    assert json.loads(written)["licences"] == {"prompts": None, "recorded sounds": "CC0-1.0, own recording"}
 
 
 def debian(folder: str, package: str) -> Path:

@@ -48,8 +48,8 @@ def test_impossible_assignments(text: str) -> None:
 @pytest.mark.parametrize(
     ("read", "good", "bad"),
     [
-        (positive, ["1", "64"], ["0", "-1"]),
-        (not_negative, ["0", "0.5", "7"], ["-0.1", "nan", "inf"]),
+        (positive, ["1", "64"], ["0", "-1", "1.5", "a", ""]),
+        (not_negative, ["0", "0.5", "7"], ["-0.1", "nan", "inf", "a", ""]),
         (fraction, ["0.01", "1"], ["0", "1.01", "nan", "-1"]),
     ],
 )

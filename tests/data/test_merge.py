@@ -43,6 +43,7 @@ def manifest(number: int, **fields: Any) -> dict[str, Any]:
         "duration_seconds": number + 0.5,
         "engine": {"name": "ray", "address": f"10.0.0.{number}:6379"},
         "first_prompt": {"item": str(number)},
+        "asked": {"one.jsonl": number},
         "counts": {"items": 1, "answered": 1, "failed": 0},
         **fields,
     }
@@ -102,6 +103,7 @@ def test_joined_manifest(make: Make) -> None:
     assert fields["started"] == "2026-01-01T00:00:01+00:00"
     assert fields["status"] == "complete"
     assert fields["counts"] == {"items": 4, "answered": 3, "failed": 1}
+    assert fields["asked"] == {"one.jsonl": 6}
     assert fields["duration_seconds"] == 7.5
     assert fields["shards"] == {"count": 3, "joined": [1, 2, 3], "duration_seconds": [1.5, 2.5, 3.5]}
     assert fields["first_prompt"] == {"item": "1"}
@@ -154,6 +156,9 @@ def test_an_array_of_the_real_command_equals_a_run_in_one_piece(tmp_path: Path, 
     assert answers("array") == answers("whole")
     counts = [json.loads((tmp_path / name / "run.json").read_bytes())["counts"] for name in ("array", "whole")]
     assert counts[0] == counts[1] == {"items": 10, "answered": 9, "failed": 1}
+    for name in ("array", "whole"):  # ten of eleven, whether it was asked in one piece or in four
+        fields = json.loads((tmp_path / name / "run.json").read_bytes())
+        assert (fields["asked"], fields["data"]["items"]) == ({"mine.jsonl": 10}, {"mine.jsonl": 11})
     start("array", None)  # the joined run is continued like any other: whatever failed could be asked again
     assert answers("array") == answers("whole")
 

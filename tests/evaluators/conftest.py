@@ -1,4 +1,4 @@
-"""What tests of counting share: answers to instances of Dynamic-SUPERB."""
+"""What tests of counting share: a cache of their own, and answers to instances of Dynamic-SUPERB."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from data.dynamic_superb.options import sentence
 
 Answer = Callable[..., dict[str, Any]]
 WriteAnswers = Callable[[Path, str, Sequence[dict[str, Any]]], Path]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the cache of whoever runs the tests out of them, and each test's out of the others."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

@@ -34,8 +34,9 @@ def packed(tmp_path: Path, write_jsonl: Write, golden: Golden) -> Path:
         run / "open_ended_en.jsonl",
         [{"key": 1, "prompt": "p", "response": "r", "decomposed_questions": ["q"], "pred_score": ['["YES"]'] * 4}],
     )
-    (run / "run.json").write_text('{"model": {"name": "m"}, "sampling": {}}')
-    (run / "open_ended_en.judge.json").write_text("{}")
+    manifest = {"model": {"name": "/home/me/m"}, "sampling": {}, "data": {"root": str(tmp_path)}}
+    (run / "run.json").write_text(json.dumps(manifest))
+    (run / "open_ended_en.judge.json").write_text('{"judges": [{"model": "/home/me/grader"}]}')
     (run / "notes.txt").write_text("not of the run")
     target = tmp_path / "bundle.zip"
     assert main(["bundle", str(run), "--out", str(target)]) == 0
@@ -75,6 +76,26 @@ def test_a_bundle_holds_the_run_and_its_numbers(packed: Path, capsys: pytest.Cap
     capsys.readouterr()
     assert main(["verify", str(packed)]) == 0
     assert "every number is as packed" in capsys.readouterr().err
+
+
+def test_no_folder_of_this_machine_is_packed(packed: Path, tmp_path: Path) -> None:
+    """Manifests and numbers name data, models and graders without the folders in which they lie."""
+    with zipfile.ZipFile(packed) as bundle:
+        contents = {name: bundle.read(name).decode() for name in bundle.namelist()}
+    assert json.loads(contents["run.json"])["data"] == {"root": tmp_path.name}
+    assert json.loads(contents["bundle.json"])["numbers"]["fixed"]["files"][0]["model"] == "m"
+    for content in contents.values():
+        assert str(tmp_path) not in content
+        assert "/home/me" not in content
+
+
+def test_a_manifest_that_is_none_is_not_packed(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be read cannot be cleared of folders: it is named, and nothing is written."""
+    run = packed.with_name("run")
+    (run / "open_ended_en.judge.json").write_text("{")
+    assert main(["bundle", str(run), "--out", str(packed.with_name("again.zip"))]) == 2
+    assert "open_ended_en.judge.json: cannot be read as a manifest" in capsys.readouterr().err
+    assert not packed.with_name("again.zip").exists()
 
 
 def test_changed_responses_are_found(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -319,7 +319,7 @@ def test_other_judges_and_closed_files_are_refused(
 
 
 def test_the_command(infobench: Rows, tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    """Table, JSON and Markdown carry the same numbers; every number has its interval and every interval its method."""
+    """Every form carries the same numbers; every number has its interval and every interval its method."""
     gold = write_jsonl(tmp_path / "gold.jsonl", infobench[:100])
     lines = write_jsonl(tmp_path / "open_ended_en.jsonl", judged(infobench[:300], false_yes=0.3, false_no=0.1))
     flags = ["calibrate", "--gold", str(gold), "--src_file", str(lines), "--profile", "fixed"]
@@ -329,13 +329,13 @@ def test_the_command(infobench: Rows, tmp_path: Path, write_jsonl: Write, capsys
     accuracy = judge["questions"]["all"]["accuracy"]
     assert (numbers["n_labelled"], numbers["n_items"], accuracy["method"]) == (100, 300, "cluster bootstrap")
     shown = f"{100 * accuracy['value']:.2f}"
-    for form in ("table", "markdown"):
+    for form, dash in (("table", "–"), ("latex", "--"), ("csv", "–"), ("markdown", "–")):
         assert main([*flags, "--format", form]) == 0
         text = capsys.readouterr().out
         assert shown in text
-        assert f"{100 * accuracy['ci95'][0]:.1f}–{100 * accuracy['ci95'][1]:.1f}" in text
-        assert "seed 20261120" in text
-        assert "drawn at random" in text
+        assert f"{100 * accuracy['ci95'][0]:.1f}{dash}{100 * accuracy['ci95'][1]:.1f}" in text
+        assert ("seed 20261120" in text) == (form != "csv")
+        assert ("drawn at random" in text) == (form != "csv")
     target = tmp_path / "out.md"
     assert main([*flags, "--format", "markdown", "--output_file", str(target)]) == 0
     assert capsys.readouterr().out == ""

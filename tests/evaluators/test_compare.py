@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import random
 from collections.abc import Callable
@@ -167,7 +169,7 @@ def test_other_judges_are_not_compared(run: Callable[..., Path], capsys: pytest.
 
 
 def test_the_command(run: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Table, Markdown and JSON name the runs, the baseline, the change and what could have been found."""
+    """Every form names the runs, the baseline, the change and what could have been found."""
     items = asked(80)
     shares = {"weak": 0.4, "middle": 0.6, "strong": 0.9}
     folders = {
@@ -190,6 +192,16 @@ def test_the_command(run: Callable[..., Path], tmp_path: Path, capsys: pytest.Ca
     target = tmp_path / "out.md"
     assert main(["compare", *paths[:2], "--format", "markdown", "--output_file", str(target)]) == 0
     assert "**middle beside weak · profile reference**" in target.read_text(encoding="utf-8")
+    assert main(["compare", *paths, "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row["title"], row["run"]) for row in rows} == {
+        ("middle, strong beside weak · profile reference", name) for name in ("middle", "strong")
+    }
+    assert f"{100 * metric['first']:.2f}" in {row["value"] for row in rows}
+    assert main(["compare", *paths, "--format", "latex"]) == 0
+    text = capsys.readouterr().out
+    assert text.count(r"\begin{tabular}") == 1
+    assert "closed standard en & strong & P. Acc. & 80 &" in text
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_text_of_the_standard_rendering_serves_the_variants(run: Callable[..., P
 
 
 def test_the_command(four_runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """Table, Markdown and JSON hold the shares and the noise floor."""
+    """Every form holds the shares and the noise floor."""
     paths = [str(folder) for folder in four_runs]
     assert main(["decompose", *paths, "--format", "json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -137,12 +137,13 @@ def test_the_command(four_runs: list[Path], capsys: pytest.CaptureFixture[str]) 
     assert shown["runs"] == {"audio": "speech", "text": "read", "transcript": "heard"}
     assert (shown["repeat"], file["n_failed"], file["shares"]["hard to hear"]["value"]) == ("again", 40, 0.25)
     assert file["repeat"]["audio_path_now_right"]["n"] == 10
-    for form in ("table", "markdown"):
+    for form in ("table", "markdown", "latex", "csv"):
         assert main(["decompose", *paths, "--format", form]) == 0
         text = capsys.readouterr().out
         assert "40/80" in text
         assert "25.00" in text
-        assert "noise floor" in text
+        assert "audio path, now right" in text
+        assert ("noise floor" in text) == (form != "csv")  # CSV is for programs: it has no notes
     assert main(["decompose", *paths[:3]]) == 0
     assert "A second run on speech would show" in capsys.readouterr().out
 

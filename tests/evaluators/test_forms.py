@@ -18,7 +18,7 @@ def test_csv_reads_back() -> None:
     """One line a row, numbers with their interval behind them, and no formula from a file's texts."""
     text = for_csv([("=evil()", [TABLE, TABLE])])
     rows = list(csv.reader(io.StringIO(text)))
-    assert rows[0] == ["run", "subset", "P. Acc.", "change"]
+    assert rows[0] == ["title", "subset", "P. Acc.", "change"]
     assert rows[1] == ["'=evil()", TABLE.rows[0][0], "30.00 10.8–60.3", "−2.0* [1–2]"]
     assert rows[2] == []
     assert len(rows) == 5

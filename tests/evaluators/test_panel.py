@@ -155,6 +155,19 @@ def test_a_panel_is_shown(panel_file: Path, capsys: pytest.CaptureFixture[str]) 
     assert (file["agreement"]["name"], file["agreement"]["among"]) == ("Krippendorff's alpha", "judges")
 
 
+def test_judges_in_folders_stay_apart(tmp_path: Path, write_jsonl: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two graders whose folders' last parts are alike are numbered: none takes the other's place."""
+    line = {"prompt": "p", **open_line(**{"/here/grader": [YES], "/there/grader": [NO]})}
+    path = write_jsonl(tmp_path / "open_ended_en.jsonl", [line])
+    assert main(["--src_file", str(path), "--format", "json"]) == 0
+    (file,) = json.loads(capsys.readouterr().out)["files"]
+    judges = file["panel"]["judges"]
+    assert [(name, judge["metrics"]["prompt"]["value"]) for name, judge in judges.items()] == [
+        ("grader (1)", 1.0),
+        ("grader (2)", 0.0),
+    ]
+
+
 def test_a_broken_panel_is_named(tmp_path: Path, write_jsonl: Write) -> None:
     """`pred_scores` that is no object is refused with its line."""
     path = write_jsonl(tmp_path / "open_ended_en.jsonl", [{"prompt": "p", "response": "r", "pred_scores": [YES]}])

@@ -126,13 +126,44 @@ def test_no_text_of_the_data_is_markup(run_folder: Path, tmp_path: Path) -> None
     assert re.search(r"script-src 'sha256-[\w+/=]{44}'", page)
 
 
+def test_no_folder_of_this_machine_is_told(run_folder: Path, tmp_path: Path, write_jsonl: Write) -> None:
+    """Of data, models and graders that lie in folders the page has the last part, in every place that names them."""
+    hidden, root = "/home/someone/models", tmp_path / "data"
+    manifest = json.loads((run_folder / "run.json").read_text())
+    manifest |= {"model": {"name": f"{hidden}/speaker", "asr": f"transformers:{hidden}/hearer", "label": "w/ care"}}
+    (run_folder / "run.json").write_text(json.dumps(manifest))
+    grader = {"name": f"{hidden}/grader", "model": f"{hidden}/grader"}
+    (run_folder / "open_ended_en.judge.json").write_text(json.dumps({"judges": [grader]}))
+    judged = {
+        "prompt": OPEN_PROMPT,
+        "decomposed_questions": ["Two?"],
+        "pred_scores": {f"{hidden}/grader": ['["YES"]'], "other": ['["NO"]']},
+        "judges": {f"{hidden}/grader": {"model": f"{hidden}/grader"}, "other": {"model": "other"}},
+    }
+    failed = {"response": None, "error": f"audio unreadable: {root}/open-ended/9.wav"}
+    write_jsonl(
+        run_folder / "open_ended_en.jsonl", [{"key": 8, "response": "Rhine", **judged}, {"key": 9, **judged, **failed}]
+    )
+    runs = [run_folder]
+    for modality in ("text", "transcript"):
+        runs.append(tmp_path / modality)
+        shutil.copytree(run_folder, runs[-1])
+        (runs[-1] / "run.json").write_text(json.dumps({**manifest, "modality": modality}))
+    page = page_of("--results", *runs, "--report", tmp_path / "report.html", "--format", "json")
+    assert "Hearing or obeying" in page
+    assert "speaker (w/ care)" in page
+    assert items_in(page)[-1]["error"] == "audio unreadable: data/open-ended/9.wav"
+    assert hidden not in page
+    assert str(tmp_path) not in page
+
+
 @pytest.mark.parametrize(
     ("source", "closed_words", "terms"),
     [
         (None, "not comparable: other data", "not for redistribution: no licence of the recordings is known"),
         (
             {"benchmark": "speechinstructbench", "redistribution": "not for redistribution: the hub names no licence"},
-            "comparable, with system line system@1",
+            "comparable in standard, accent only, with system line system@1",
             "not for redistribution: the hub names no licence",
         ),
     ],
@@ -142,18 +173,48 @@ def test_what_may_be_compared_and_passed_on(
 ) -> None:
     """Closed columns of the benchmark itself are comparable; recordings carry their terms."""
     manifest = json.loads((run_folder / "run.json").read_text())
-    manifest["data"]["source"] = source
+    manifest["data"] |= {"source": source, "items": {"closed_standard_en.jsonl": 30, "closed_accent_en.jsonl": 30}}
     (run_folder / "run.json").write_text(json.dumps(manifest))
     page = page_of("--results", run_folder, "--report", tmp_path / "report.html")
     assert f'<td class="words">{closed_words}</td>' in page
     assert f"Recordings in this page: {terms}." in page
 
 
+@pytest.mark.parametrize(
+    ("accent", "closed_words"),
+    [
+        (30, "comparable in standard, accent only, with system line system@1"),
+        (454, "not comparable: a part of the benchmark (accent 30 of 454 items)"),
+        (None, "not comparable: run.json does not tell how many items there should be"),
+    ],
+)
+def test_a_part_of_the_benchmark_is_not_comparable(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], accent: int | None, closed_words: str
+) -> None:
+    """A run that was asked fewer items than the data set has says so in its row, its notes and its JSON."""
+    manifest = json.loads((run_folder / "run.json").read_text())
+    manifest["data"]["source"] = {"benchmark": "speechinstructbench"}
+    manifest["data"]["items"] = {"closed_standard_en.jsonl": 30, "closed_accent_en.jsonl": accent}
+    (run_folder / "run.json").write_text(json.dumps(manifest))
+    page = page_of("--results", run_folder, "--report", tmp_path / "report.html", "--format", "markdown")
+    assert f'<td class="words">{closed_words}</td>' in page
+    noted = "A part of the data set only: 30 of 454 items of closed\\_accent\\_en.jsonl." in capsys.readouterr().out
+    assert noted == (accent == 454)
+    assert main(["--results", str(run_folder), "--format", "json"]) == 0
+    sizes = [file["n_data_set"] for file in json.loads(capsys.readouterr().out)["files"]]
+    assert sizes == [30, accent, None]
+
+
 @pytest.mark.parametrize("value", [None, 7, "text", [1], {"a": [1]}])
 def test_odd_manifests_cost_no_number(run_folder: Path, tmp_path: Path, value: object) -> None:
     """What a manifest should not hold is left out of the page; the items and their numbers stand."""
     manifest = json.loads((run_folder / "run.json").read_text())
-    odd = {"counts": value, "status": value, "modality": value, "data": {"root": value, "source": value}}
+    odd = {
+        "counts": value,
+        "status": value,
+        "modality": value,
+        "data": {"root": value, "source": value, "items": value},
+    }
     (run_folder / "run.json").write_text(json.dumps({**manifest, **odd}))
     grader = {"name": value, "tokens": value, "dollars": value}
     (run_folder / "open_ended_en.judge.json").write_text(json.dumps({"judges": [grader, value]}))
@@ -191,6 +252,24 @@ def test_several_runs_stand_side_by_side(run_folder: Path, tmp_path: Path, capsy
     assert main(["--results", str(other), str(other)]) == 2
 
 
+def test_json_names_the_run_of_each_file(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several runs, each file and each variant says whose it is, also where folders are called alike."""
+    other, alike = tmp_path / "other", tmp_path / "deeper" / "run"
+    for folder in (other, alike):
+        shutil.copytree(run_folder, folder)
+
+    def runs_of(*folders: Path) -> list[str | None]:
+        assert main(["--results", *map(str, folders), "--format", "json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        variants = dict.fromkeys(variant.get("run") for variant in found["robustness"])
+        assert list(variants) == list(dict.fromkeys(file.get("run") for file in found["files"]))
+        return [file.get("run") for file in found["files"]]
+
+    assert runs_of(run_folder) == [None] * 3
+    assert runs_of(run_folder, other) == ["run"] * 3 + ["other"] * 3
+    assert runs_of(run_folder, alike) == [f"{tmp_path.name}/run"] * 3 + ["deeper/run"] * 3
+
+
 def test_modalities_of_one_model_are_taken_apart(run_folder: Path, tmp_path: Path) -> None:
     """Runs on speech, text and transcripts of one model give a plot of where requests were lost."""
     runs = [run_folder]
@@ -201,10 +280,14 @@ def test_modalities_of_one_model_are_taken_apart(run_folder: Path, tmp_path: Pat
         (runs[-1] / "run.json").write_text(manifest)
     page = page_of("--results", *runs, "--report", tmp_path / "report.html", "--plots", tmp_path / "plots")
     assert "Hearing or obeying" in page
+    titles = re.findall("<h3>(.*) · profile reference</h3>", page)
+    assert [title.rpartition(", ")[2] for title in titles] == ["run run", "run text", "run transcript"]
     written = {path.name for path in (tmp_path / "plots").iterdir()}
     assert written == {"decomposition-1.svg", "robustness-en.svg", "kinds-1.svg", "kinds-2.svg", "kinds-3.svg"}
     picture = (tmp_path / "plots" / "robustness-en.svg").read_text()
     assert ">accent</text>" in picture  # text stays text, for a paper's own fonts
+    assert "(a $test$), run transcript</text>" in picture
+    assert ">closed accent en (30)</text>" in (tmp_path / "plots" / "decomposition-1.svg").read_text()
 
 
 # --- in a browser ----------------------------------------------------------------------------------------------------

@@ -289,6 +289,35 @@ def test_limit_takes_the_first_of_each_file(options: run.Options, go: Go) -> Non
     assert [row["key"] for row in rows_of(options.folder / OPEN)] == [0, 1, 2, 3]
 
 
+def test_run_json_tells_which_part_of_the_data_set_was_asked(options: run.Options, go: Go) -> None:
+    """Per file, what the run was ever about and what the data set has: a smaller limit later takes nothing back."""
+    found = []
+    for changes in ({"limit": 2}, {"limit": 4}, {"limit": 1}, {"suite": None}, {"shard": (2, 3)}):
+        go(options, **changes)
+        folder = replace(options, **changes).folder
+        manifest = json.loads((folder / "run.json").read_text())
+        found.append((manifest["asked"], manifest["data"]["items"]))
+    assert found == [
+        ({OPEN: 2}, {OPEN: 5}),
+        ({OPEN: 4}, {OPEN: 5}),
+        ({OPEN: 4}, {OPEN: 5}),
+        ({OPEN: 5, CLOSED: 3}, {OPEN: 5, CLOSED: 3}),
+        ({OPEN: 2}, {OPEN: 5}),
+    ]
+
+
+def test_run_json_tells_the_terms_of_a_built_set(options: run.Options, go: Go) -> None:
+    """A run over the bundled sample knows its licences; one over recordings of unknown origin states nothing."""
+    for name in (dataset.SAMPLE, options.dataset):
+        go(options, dataset=name, limit=1, run_name=name.name)
+    sample, other = (
+        json.loads((options.output_dir / name.name / "run.json").read_text())["data"]
+        for name in (dataset.SAMPLE, options.dataset)
+    )
+    assert "prompts Apache-2.0" in sample["source"]["redistribution"]
+    assert "source" not in other
+
+
 def test_counts_are_those_of_the_limit(options: run.Options, go: Go) -> None:
     """A smaller limit on a finished file counts the items that it is about, and drops none."""
     go(options, Fake({"o4": Answer(None, "busy")}))
@@ -616,6 +645,7 @@ def test_an_output_that_cannot_be_written_costs_no_call(options: run.Options, go
         ("embedded", "set-1.5", "embedded-set-1.5"),
         ("embedded", "closed_accent_en.jsonl", "embedded-closed_accent_en"),
         ("a:b", "größe", "a_b-gr__e"),
+        ("/models/of mine/Qwen2-Audio/", None, "Qwen2-Audio"),
     ],
 )
 def test_default_run_name(model: str, data_name: str | None, name: str, tmp_path: Path) -> None:
@@ -634,9 +664,9 @@ def test_the_sample_is_the_sample_by_any_path(monkeypatch: pytest.MonkeyPatch) -
 
 @given(st.text(min_size=1))
 def test_default_run_names_are_safe(model: str) -> None:
-    """Whatever a model is called, its run's folder has a plain name of the same length."""
+    """Whatever a model is called, its run's folder has a plain name, of the same length if it is no path."""
     name = run.default_run_name(model, dataset.SAMPLE)
-    assert len(name) == len(model)
+    assert len(name) == len(model) or "/" in model
     assert all(character.isascii() and (character.isalnum() or character in "._-") for character in name)
 
 

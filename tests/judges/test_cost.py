@@ -32,7 +32,7 @@ def test_tokens_have_a_price(price: Price, usage: Usage, dollars: float) -> None
 @pytest.mark.parametrize("text", ["1", "1,2,3", "a,b", "-1,2", "1,inf", "nan,1", ""])
 def test_a_price_that_is_none(text: str) -> None:
     """Two numbers of at least 0 are a price, nothing else."""
-    with pytest.raises(ValueError):  # argparse makes the line out of it
+    with pytest.raises(ValueError):  # the command makes its line out of it
         price_of(text)
     assert price_of("0.15, 0.6") == Price(0.15, 0.6)
 
