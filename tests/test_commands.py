@@ -23,9 +23,9 @@ def command(*words: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run: two items of every English file answered, the open and adjustment ones judged."""
+    """A finished run: one item of every English file answered, the open and adjustment ones judged."""
     output = tmp_path_factory.mktemp("results")
-    asked = command("inference.py", "--limit", 2, "--max_tokens", 40, "--output_dir", output)
+    asked = command("inference.py", "--limit", 1, "--max_tokens", 16, "--output_dir", output)
     assert "smoke-test model" in asked.stderr
     assert "files in other languages are skipped" in asked.stderr
     folder = output / "embedded"
@@ -41,7 +41,7 @@ def test_a_run_ends_in_one_table(run_folder: Path) -> None:
     text = command("evaluate.py", "--results", run_folder).stdout
     assert "embedded (smoke-test model)" in text
     assert "judge_open@" in text
-    assert "max_tokens 40" in text
+    assert "max_tokens 16" in text
     assert "[" not in text  # nothing is unscored, so no range is shown
 
 
@@ -58,7 +58,7 @@ def test_each_file_is_counted_alone(run_folder: Path, evaluator: str, name: str,
     """Each evaluator counts its file in either profile, and every judged cell is covered."""
     flags = ("--evaluator", evaluator, "--src_file", run_folder / name, "--profile", profile, "--format", "json")
     (file,) = json.loads(command("evaluate.py", *flags).stdout)["files"]
-    assert (file["n_items"], file["n_scored"]) == (2, 2)
+    assert (file["n_items"], file["n_scored"]) == (1, 1)
     assert len(file["metrics"]) == metrics
     assert all(metric["value"] is not None for metric in file["metrics"].values())
 
@@ -66,6 +66,6 @@ def test_each_file_is_counted_alone(run_folder: Path, evaluator: str, name: str,
 def test_a_finished_run_asks_nothing(run_folder: Path) -> None:
     """The same command again loads no model and changes no file."""
     before = {path.name: path.read_bytes() for path in run_folder.glob("*.jsonl")}
-    again = command("inference.py", "--limit", 2, "--max_tokens", 40, "--output_dir", run_folder.parent)
+    again = command("inference.py", "--limit", 1, "--max_tokens", 16, "--output_dir", run_folder.parent)
     assert "every item has its answer already" in again.stderr
     assert {path.name: path.read_bytes() for path in run_folder.glob("*.jsonl")} == before
