@@ -26,7 +26,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run: one item of every English file answered, the open and adjustment ones judged."""
     output = tmp_path_factory.mktemp("results")
     asked = command("inference.py", "--limit", 1, "--max_tokens", 16, "--output_dir", output)
-    assert "smoke-test model" in asked.stderr
+    assert "embedded (smoke-test model): 7 responses, 0 failed" in asked.stderr
     assert "files in other languages are skipped" in asked.stderr
     folder = output / "embedded"
     assert [Path(line).parent for line in asked.stdout.split()] == [folder] * 7
@@ -34,6 +34,18 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         flags = ("--data_type", data_type, "--src_file", folder / name, "--judge_model", "embedded")
         assert command("api_judge.py", *flags).stdout == f"{folder / name}\n"
     return folder
+
+
+def test_a_run_writes_what_was_answered_and_by_what(run_folder: Path) -> None:
+    """Every line has its answer and what was heard; the manifest has the model's label and its packages."""
+    for path in run_folder.glob("*.jsonl"):
+        (row,) = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        assert row["key"] == 1
+        assert row["response"]
+        assert row["asr_transcript"]
+    manifest = json.loads((run_folder / "run.json").read_text())
+    assert manifest["model"]["label"] == "smoke-test model"
+    assert {"xllamacpp", "faster-whisper"} <= manifest["packages"].keys()
 
 
 def test_a_run_ends_in_one_table(run_folder: Path) -> None:

@@ -735,12 +735,17 @@ def test_the_embedded_judge_is_asked_one_request_at_a_time(
 ANSWERS = ("Fried rice: crack the eggs, fry the onion.", 'He said: "{response}" ```json [YES')
 
 
-@pytest.mark.parametrize("data_type", ["open", "adjust"])
+@pytest.mark.parametrize(("data_type", "answers"), [("open", ANSWERS), ("adjust", ANSWERS[1:])], ids=["open", "adjust"])
 def test_the_embedded_judge_is_always_readable(
-    data_type: str, embedded_judge: Any, tmp_path: Path, write_jsonl: Any, capsys: pytest.CaptureFixture[str]
+    data_type: str,
+    answers: tuple[str, ...],
+    embedded_judge: Any,
+    tmp_path: Path,
+    write_jsonl: Any,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Every reply is a full verdict, read either way; a fresh ledger gets the same ones, the old one asks nothing."""
-    rows = [(open_row if data_type == "open" else adjust_row)(key, answer) for key, answer in enumerate(ANSWERS)]
+    rows = [(open_row if data_type == "open" else adjust_row)(key, answer) for key, answer in enumerate(answers)]
     path = write_jsonl(tmp_path / "first" / "file.jsonl", rows)
     assert embedded_judge(path, data_type) == 0
     judged = rows_of(path)
@@ -756,7 +761,7 @@ def test_the_embedded_judge_is_always_readable(
             assert json.loads(reply).keys() == set(replies.ADJUST_KEYS)
     note = judged[0]["judge"]
     assert (note["model"], note["label"], note["served"]) == ("embedded", "smoke-test model", embedded.LLM_NAME)
-    assert "2 judged by embedded (2 asked now)" in capsys.readouterr().err
+    assert f"{len(rows)} judged by embedded ({len(rows)} asked now)" in capsys.readouterr().err
 
     ledger = received(path)
     assert len(ledger) == 2 * len(rows)
@@ -764,9 +769,9 @@ def test_the_embedded_judge_is_always_readable(
     assert embedded_judge(path, data_type) == 0  # its server has another port in each run
     assert (path.read_bytes(), received(path)) == (whole, ledger)
 
-    alone = write_jsonl(tmp_path / "second" / "file.jsonl", rows[1:])
+    alone = write_jsonl(tmp_path / "second" / "file.jsonl", rows[-1:])
     assert embedded_judge(alone, data_type) == 0
-    assert [row["pred_score"] for row in rows_of(alone)] == [judged[1]["pred_score"]]
+    assert [row["pred_score"] for row in rows_of(alone)] == [judged[-1]["pred_score"]]
 
 
 def received(path: Path) -> list[tuple[Any, ...]]:
