@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ GOLDEN = Path(__file__).parent / "golden"
 # For every process of the tests, and before OpenMP reads it: llama.cpp's threads wait for each other some hundred times
 # a token. Where the cores are shared, waiting in a loop is many times slower than one thread; asleep, it is not.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell starts what runs in the background with Ctrl-C ignored; commands that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An example may take as long as a busy machine needs.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
