@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Test processes. A file's tests stay in one of them, so that what they share is started once.
+WORKERS ?= 2
+TEST := $(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile
 READY := $(VENV)/ready
 
 .PHONY: demo test test-all check fix lock clean
@@ -17,10 +20,10 @@ demo: $(READY)
 	@echo "report: results/embedded/report.html, and as a table results/embedded/report.md"
 
 test: check
-	$(RUN) -m pytest -m "not slow"
+	$(TEST) -m "not slow"
 
 test-all: check
-	$(RUN) -m pytest
+	$(TEST)
 
 check: $(READY)
 	$(RUN) -m ruff check .

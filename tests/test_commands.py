@@ -23,10 +23,10 @@ def command(*words: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run: two items of every English file answered, the open and adjustment ones judged."""
+    """A finished run: one item of every English file answered, the open and adjustment ones judged."""
     output = tmp_path_factory.mktemp("results")
-    asked = command("inference.py", "--limit", 2, "--max_tokens", 40, "--output_dir", output)
-    assert "smoke-test model" in asked.stderr
+    asked = command("inference.py", "--limit", 1, "--max_tokens", 16, "--output_dir", output)
+    assert "embedded (smoke-test model): 7 responses, 0 failed" in asked.stderr
     assert "files in other languages are skipped" in asked.stderr
     folder = output / "embedded"
     assert [Path(line).parent for line in asked.stdout.split()] == [folder] * 7
@@ -36,12 +36,24 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_run_writes_what_was_answered_and_by_what(run_folder: Path) -> None:
+    """Every line has its answer and what was heard; the manifest has the model's label and its packages."""
+    for path in run_folder.glob("*.jsonl"):
+        (row,) = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        assert row["key"] == 1
+        assert row["response"]
+        assert row["asr_transcript"]
+    manifest = json.loads((run_folder / "run.json").read_text())
+    assert manifest["model"]["label"] == "smoke-test model"
+    assert {"xllamacpp", "faster-whisper"} <= manifest["packages"].keys()
+
+
 def test_a_run_ends_in_one_table(run_folder: Path) -> None:
     """Every file of the run stands in the table, fully scored, under the model's name and label."""
     text = command("evaluate.py", "--results", run_folder).stdout
     assert "embedded (smoke-test model)" in text
     assert "judge_open@" in text
-    assert "max_tokens 40" in text
+    assert "max_tokens 16" in text
     assert "[" not in text  # nothing is unscored, so no range is shown
 
 
@@ -58,7 +70,7 @@ def test_each_file_is_counted_alone(run_folder: Path, evaluator: str, name: str,
     """Each evaluator counts its file in either profile, and every judged cell is covered."""
     flags = ("--evaluator", evaluator, "--src_file", run_folder / name, "--profile", profile, "--format", "json")
     (file,) = json.loads(command("evaluate.py", *flags).stdout)["files"]
-    assert (file["n_items"], file["n_scored"]) == (2, 2)
+    assert (file["n_items"], file["n_scored"]) == (1, 1)
     assert len(file["metrics"]) == metrics
     assert all(metric["value"] is not None for metric in file["metrics"].values())
 
@@ -66,6 +78,6 @@ def test_each_file_is_counted_alone(run_folder: Path, evaluator: str, name: str,
 def test_a_finished_run_asks_nothing(run_folder: Path) -> None:
     """The same command again loads no model and changes no file."""
     before = {path.name: path.read_bytes() for path in run_folder.glob("*.jsonl")}
-    again = command("inference.py", "--limit", 2, "--max_tokens", 40, "--output_dir", run_folder.parent)
+    again = command("inference.py", "--limit", 1, "--max_tokens", 16, "--output_dir", run_folder.parent)
     assert "every item has its answer already" in again.stderr
     assert {path.name: path.read_bytes() for path in run_folder.glob("*.jsonl")} == before

@@ -188,6 +188,14 @@ def test_a_second_build_makes_nothing(build: Callable[..., tuple[int, str]], tmp
     assert manifest.check(tmp_path / "set") == []
 
 
+def runs(pid: str) -> bool:
+    """Return whether a process is there and not merely waiting to be reaped."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_a_killed_build_goes_on(tmp_path: Path, write_jsonl: Callable[[Path, list[dict[str, Any]]], Path]) -> None:
     """After kill -9 in the middle: no JSONL file yet, nothing in half, no worker left; the same command finishes it."""
     rows = [{**CLOSED, "key": key, "prompt": f"{CLOSED['prompt']} Number {'x' * key}."} for key in range(1, 21)]
@@ -226,9 +234,7 @@ def test_a_killed_build_goes_on(tmp_path: Path, write_jsonl: Callable[[Path, lis
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert not list((tmp_path / "set").rglob("*_en.jsonl"))
-    while any(
-        Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text() for pid in workers
-    ):
+    while any(map(runs, workers)):
         assert time.monotonic() < until, "a worker outlived its parent"
         time.sleep(0.05)
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*.flac")}

@@ -144,7 +144,7 @@ def test_a_stopped_command_says_so(stop: str) -> None:
         "def command():\n"
         "    try:\n"
         "        print('ready', flush=True)\n"
-        "        time.sleep(30)\n"
+        "        time.sleep(60)\n"
         "    finally:\n"
         "        print('cleaned up', flush=True)\n"
         "sys.exit(guarded(command, lambda line: print(line, file=sys.stderr)))\n"
@@ -155,7 +155,7 @@ def test_a_stopped_command_says_so(stop: str) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(getattr(signal, stop))
-    out, said = process.communicate(timeout=30)
+    out, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == "cleaned up\n"
     assert said.startswith("interrupted: ")

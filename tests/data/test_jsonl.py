@@ -580,7 +580,7 @@ def test_a_pipe_is_written_through(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()
     jsonl.rewrite(pipe, [b"one\n", b"two\n"])
-    reader.join(timeout=10)
+    reader.join(timeout=60)
     assert received == [b"one\ntwo\n"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert names(tmp_path) == ["pipe"]
@@ -621,7 +621,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path, end
             holder.kill()
         else:
             holder.stdin.close()
-        holder.wait(timeout=20)
+        holder.wait(timeout=60)
     with jsonl.only_process(path):
         pass
 

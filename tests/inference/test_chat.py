@@ -332,10 +332,8 @@ def test_a_torn_body_may_pass(scripted_server: Any, ask: Any) -> None:
 
 def test_a_hanging_server_meets_the_time_limit(scripted_server: Any, ask: Any) -> None:
     """A request that takes longer than the limit is given up and tried again, then it is the item's error."""
-    scripted_server.react = lambda _: scripted_server.Reaction(wait=1.0, body=scripted_server.completion("late"))
-    began = time.monotonic()
+    scripted_server.react = lambda _: scripted_server.Reaction(wait=60, body=scripted_server.completion("late"))
     (error,) = ask(timeout=0.1, attempts=2)
-    assert time.monotonic() - began < 0.9
     assert isinstance(error, ChatError)
     assert "did not answer in time" in str(error)
 

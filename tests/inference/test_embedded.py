@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -273,25 +272,6 @@ def test_the_server_ends_with_its_process() -> None:
     assert ended.returncode == 3
     assert ended.stdout.strip()
     assert ended.stderr == ""
-
-
-def test_the_command_over_the_sample(clips: list[tuple[Path, str]], tmp_path: Path) -> None:
-    """`python inference.py` over two items writes their answers, names its model and exits with 0."""
-    flags = ["--subset", "adjust", "--limit", "2", "--max_tokens", "8", "--output_dir", str(tmp_path)]
-    ended = subprocess.run(
-        [sys.executable, "inference.py", *flags], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert ended.returncode == 0, ended.stderr
-    path = tmp_path / "embedded" / "adjustment_en.jsonl"
-    assert ended.stdout.splitlines() == [str(path)]
-    assert "embedded (smoke-test model): 2 responses, 0 failed" in ended.stderr
-    assert "1 files in other languages are skipped" in ended.stderr
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [row["key"] for row in rows] == [1, 2]
-    assert all(row["response"] and row["asr_transcript"] for row in rows)
-    manifest = json.loads((path.parent / "run.json").read_text())
-    assert manifest["model"]["label"] == "smoke-test model"
-    assert {"xllamacpp", "faster-whisper"} <= manifest["packages"].keys()
 
 
 def test_the_embedded_model_is_a_cascade(row: Mapping[str, Any]) -> None:

@@ -100,7 +100,7 @@ def test_the_first_error_ends_everything(error: Exception, where: str) -> None:
         asyncio.run(loop.ask_all(items(), ask, done, 4))
     assert caught.value is error
     assert sorted(cancelled) == [0, 1, 2]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25  # the others would have slept 30
 
 
 def test_a_toolkit_error_goes_before_others() -> None:

@@ -8,7 +8,6 @@ import io
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -464,7 +463,7 @@ TORN_STREAMS: dict[str, dict[str, Any]] = {
     "choices as text": {"body": b'data: {"choices": "abc"}\n\n'},
     "an error": {"body": events(chunk({"content": "Fo"}), {"error": {"message": "worker died"}})},
     "an error in words": {"body": events({"error": "worker died"}, done=False)},
-    "hangs": {"body": stream_of("Four."), "wait": 0.6},
+    "hangs": {"body": stream_of("Four."), "wait": 60},
 }
 
 
@@ -474,7 +473,7 @@ def test_a_torn_stream_is_tried_again(kind: str, scripted_server: Any, ask: Any)
     torn = scripted_server.Reaction(headers=STREAM, **TORN_STREAMS[kind])
     whole = scripted_server.Reaction(headers=STREAM, body=stream_of("Four."))
     scripted_server.react = lambda _: torn if len(scripted_server.calls) == 1 else whole
-    assert ask(stream=True, timeout_seconds=0.3).text == "Four."
+    assert ask(stream=True, timeout_seconds=1 if kind == "hangs" else 600).text == "Four."
     assert len(scripted_server.calls) == 2
 
 
@@ -512,18 +511,18 @@ def test_a_stream_kept_alive_by_comments_meets_the_time_limit(ask: Any) -> None:
                 connection.recv(1 << 20)
                 connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
                 try:
-                    while not ended.wait(0.02):
+                    for _ in range(3000):  # a minute: then it is no time limit that ends the request
+                        if ended.wait(0.02):
+                            break
                         connection.sendall(b": wait\n\n")
                 except OSError:
                     pass  # the client had enough
 
         threading.Thread(target=trickle, daemon=True).start()
-        began = time.monotonic()
         answer = ask(
             written(), stream=True, timeout_seconds=0.2, base_url=[f"http://127.0.0.1:{listener.getsockname()[1]}/v1"]
         )
         ended.set()
-    assert time.monotonic() - began < 10
     assert answer.error == f"the server did not answer in time (tried {ATTEMPTS} times)"
 
 
@@ -532,7 +531,7 @@ def test_a_stream_kept_alive_by_comments_meets_the_time_limit(ask: Any) -> None:
 PASSING: dict[str, tuple[dict[str, Any], str]] = {
     "429": ({"status": 429, "body": {"error": {"message": "slow down"}}}, "HTTP 429: slow down"),
     "500": ({"status": 500, "body": {"error": {"message": "oops"}}}, "HTTP 500: oops"),
-    "hang": ({"wait": 0.6, "body": {}}, "did not answer in time"),
+    "hang": ({"wait": 60, "body": {}}, "did not answer in time"),
     "reset half-way": ({"body": {"choices": ["never whole"]}, "torn": True}, "connection failed"),
     "invalid JSON": ({"body": b'{"choices": [{"mess'}, "no chat completion"),
     "not UTF-8": ({"body": b'{"choices": [{"message": {"content": "\xff\xfe"}}]}'}, "no chat completion"),
@@ -557,7 +556,7 @@ def test_what_passes_leaves_no_trace(kind: str, scripted_server: Any, ask: Any) 
     bad = scripted_server.Reaction(**PASSING[kind][0])
     fine = scripted_server.Reaction(body=scripted_server.completion("fine"))
     scripted_server.react = lambda _: bad if len(scripted_server.calls) == 1 else fine
-    assert ask(written(), timeout_seconds=0.2 if kind == "hang" else 600).text == "fine"
+    assert ask(written(), timeout_seconds=1 if kind == "hang" else 600).text == "fine"
     assert len(scripted_server.calls) == 2
 
 
@@ -640,14 +639,14 @@ def test_the_least_busy_server_is_asked(scripted_server: Any, second_server: Any
 
     def chew(_: Any) -> Any:
         chewing.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return scripted_server.Reaction(body=scripted_server.completion("slow"))
 
     scripted_server.react = chew
 
     async def use(pool: ServerPool, _: Clock) -> None:
         slow = asyncio.create_task(pool.complete(MESSAGES, SAMPLING))
-        assert await asyncio.to_thread(chewing.wait, 10)
+        assert await asyncio.to_thread(chewing.wait, 60)
         for _ in range(5):
             assert (await pool.complete(MESSAGES, SAMPLING)).texts == ("fine",)
         go_on.set()

@@ -89,10 +89,14 @@ def failing(server: Any, status: int, message: str = "no") -> Any:
     return server.Reaction(status=status, body={"error": {"message": message}}, headers={"retry-after": "0"})
 
 
+def asked_key(call: Any) -> int:
+    """Return the item that a call asks about, by the number in its request."""
+    return int(call.body["messages"][1]["content"].partition("Ask ")[2].partition(".")[0])
+
+
 def asked_keys(server: Any) -> list[int]:
-    """Return the items that were asked about, in order, by the number in their request."""
-    texts = [call.body["messages"][1]["content"] for call in server.calls]
-    return [int(text.partition("Ask ")[2].partition(".")[0]) for text in texts]
+    """Return the items that were asked about, in order."""
+    return [asked_key(call) for call in server.calls]
 
 
 def test_one_call_asks_for_all_replies(judge: Judge, source: Path, scripted_server: Any) -> None:
@@ -645,6 +649,12 @@ def start(source: Path, base_url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def replies_kept(folder: Path) -> int:
+    """Return how many requests have a reply in a folder's ledger."""
+    with sqlite3.connect(folder / "ledger.sqlite", timeout=60) as connection:
+        return int(connection.execute("SELECT count(DISTINCT request) FROM replies").fetchone()[0])
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_judge_is_continued(
     number: signal.Signals, tmp_path: Path, scripted_server: Any, write_jsonl: Any
@@ -656,29 +666,30 @@ def test_a_killed_judge_is_continued(
 
     def react(call: Any) -> Any:
         reaction = numbered(scripted_server, call)
-        if len(scripted_server.calls) > 15:
+        if asked_key(call) >= 15:
             reached.set()
-            hold.wait(20)
+            hold.wait(60)
         return reaction
 
     scripted_server.react = react
     process = start(source, scripted_server.base_url)
-    assert reached.wait(30)
-    time.sleep(0.05)  # replies on their way are in by now
+    assert reached.wait(60)
+    deadline = time.monotonic() + 60
+    while replies_kept(tmp_path) < 15 and time.monotonic() < deadline:  # those that were not held back
+        time.sleep(0.01)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     hold.set()
     assert process.returncode == (-9 if number == signal.SIGKILL else 130), said
     assert "Traceback" not in said
     assert source.read_bytes() == before
     first = set(asked_keys(scripted_server))
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
-        (kept,) = connection.execute("SELECT count(DISTINCT request) FROM replies").fetchone()
-    assert len(first) - 3 <= kept < 40
+    kept = replies_kept(tmp_path)
+    assert len(first) - 3 <= kept == 15
     scripted_server.calls.clear()
     scripted_server.react = lambda call: numbered(scripted_server, call)
     again = start(source, scripted_server.base_url)
-    out, said = again.communicate(timeout=30)
+    out, said = again.communicate(timeout=60)
     assert (again.returncode, out) == (0, f"{source}\n"), said
     assert len(asked_keys(scripted_server)) == len(set(asked_keys(scripted_server))) == 40 - kept
     rows = rows_of(source)
@@ -728,20 +739,22 @@ def test_the_embedded_judge_is_asked_one_request_at_a_time(
 ANSWERS = ("Fried rice: crack the eggs, fry the onion.", 'He said: "{response}" ```json [YES')
 
 
-@pytest.mark.parametrize("data_type", ["open", "adjust"])
+@pytest.mark.parametrize(("data_type", "answers"), [("open", ANSWERS), ("adjust", ANSWERS[1:])], ids=["open", "adjust"])
 def test_the_embedded_judge_is_always_readable(
-    data_type: str, embedded_judge: Any, tmp_path: Path, write_jsonl: Any, capsys: pytest.CaptureFixture[str]
+    data_type: str,
+    answers: tuple[str, ...],
+    embedded_judge: Any,
+    tmp_path: Path,
+    write_jsonl: Any,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Every reply is a full verdict both ways of reading, and a fresh ledger gives the same replies again."""
-    rows = [(open_row if data_type == "open" else adjust_row)(key, answer) for key, answer in enumerate(ANSWERS)]
-    kept = []
-    for name in ("first", "second"):
-        path = write_jsonl(tmp_path / name / "file.jsonl", rows)
-        assert embedded_judge(path, data_type) == 0
-        kept.append([row["pred_score"] for row in rows_of(path)])
-    assert kept[0] == kept[1]
-    assert [len(scores) for scores in kept[0]] == [2] * len(rows)
-    for reply in (reply for scores in kept[0] for reply in scores):
+    """Every reply is a full verdict, read either way; a fresh ledger gets the same ones, the old one asks nothing."""
+    rows = [(open_row if data_type == "open" else adjust_row)(key, answer) for key, answer in enumerate(answers)]
+    path = write_jsonl(tmp_path / "first" / "file.jsonl", rows)
+    assert embedded_judge(path, data_type) == 0
+    judged = rows_of(path)
+    assert [len(row["pred_score"]) for row in judged] == [2] * len(rows)
+    for reply in (reply for row in judged for reply in row["pred_score"]):
         if data_type == "open":
             votes = replies.read_open_reply(reply)
             assert votes is not None
@@ -750,23 +763,25 @@ def test_the_embedded_judge_is_always_readable(
         else:
             assert replies.read_adjust_reply(reply) is not None
             assert json.loads(reply).keys() == set(replies.ADJUST_KEYS)
-    note = rows_of(path)[0]["judge"]
+    note = judged[0]["judge"]
     assert (note["model"], note["label"], note["served"]) == ("embedded", "smoke-test model", embedded.LLM_NAME)
-    assert "2 judged by embedded (2 asked now)" in capsys.readouterr().err
+    assert f"{len(rows)} judged by embedded ({len(rows)} asked now)" in capsys.readouterr().err
+
+    ledger = received(path)
+    assert len(ledger) == 2 * len(rows)
+    whole = path.read_bytes()
+    assert embedded_judge(path, data_type) == 0  # its server has another port in each run
+    assert (path.read_bytes(), received(path)) == (whole, ledger)
+
+    alone = write_jsonl(tmp_path / "second" / "file.jsonl", rows[-1:])
+    assert embedded_judge(alone, data_type) == 0
+    assert [row["pred_score"] for row in rows_of(alone)] == [judged[-1]["pred_score"]]
 
 
-def test_the_embedded_judge_is_not_asked_twice(embedded_judge: Any, tmp_path: Path, write_jsonl: Any) -> None:
-    """Its server has another port in each run; its replies are found all the same."""
-    path = write_jsonl(tmp_path / "open.jsonl", [open_row(0, "Short and kind.")])
-    assert embedded_judge(path, "open") == 0
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
-        received = connection.execute("SELECT request, sample, received FROM replies").fetchall()
-    assert len(received) == 2
-    before = path.read_bytes()
-    assert embedded_judge(path, "open") == 0
-    assert path.read_bytes() == before
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
-        assert connection.execute("SELECT request, sample, received FROM replies").fetchall() == received
+def received(path: Path) -> list[tuple[Any, ...]]:
+    """Return what the ledger beside a file holds, with the time at which each reply came."""
+    with sqlite3.connect(path.parent / "ledger.sqlite") as connection:
+        return connection.execute("SELECT request, sample, received FROM replies").fetchall()
 
 
 def test_more_replies_later_get_seeds_of_their_own(
