@@ -91,6 +91,9 @@ class LlamaServer:
         Raises:
             ModelError: the runtime is missing or cannot load the weights.
         """
+        # llama.cpp's threads wait for each other by spinning, for milliseconds at a time unless told: where other work
+        # wants the same cores, they would spend these on waiting for a thread that is not running. Read at the import.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         try:
             import xllamacpp
         except ImportError:

@@ -20,10 +20,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
 
-# For every process of the tests, and before OpenMP reads it: llama.cpp's threads wait for each other some hundred times
-# a token. Where the cores are shared, waiting in a loop is many times slower than one thread; asleep, it is not.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 # A shell starts what runs in the background with Ctrl-C ignored; commands that tests interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
