@@ -8,10 +8,14 @@ These are smoke-test models: they show that the pipeline works, not what a speec
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.util
 import os
+import signal
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -108,11 +112,40 @@ class LlamaServer:
         parameters.n_ctx = CONTEXT_TOKENS + (choices - 1) * TOKENS_PER_FURTHER_CHOICE
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.verbosity = -1
-        try:
-            self._server = xllamacpp.Server(parameters)
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"llama.cpp cannot load {model.name}: {error}") from None
+        with _uninterrupted():
+            try:
+                self._server = xllamacpp.Server(parameters)
+            except (RuntimeError, ValueError) as error:
+                raise ModelError(f"llama.cpp cannot load {model.name}: {error}") from None
+            _wait_for_its_loop(self._server.listening_address)
         self.base_url: str = self._server.listening_address + "/v1"
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block: a server that is dropped while it starts is waited for."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
+        yield
+        return
+    caught: list[int] = []
+    handlers = {
+        stop: signal.signal(stop, lambda number, _: caught.append(number)) for stop in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for stop, handler in handlers.items():
+            signal.signal(stop, handler)
+    for number in caught[:1]:
+        signal.raise_signal(number)
+
+
+def _wait_for_its_loop(address: str) -> None:
+    """Ask for what the server's loop has to answer: one that is told to end before its loop began never does."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+    with closing(connection), suppress(OSError, http.client.HTTPException):  # whoever asks next is told
+        connection.request("GET", "/slots")
+        connection.getresponse().read()
 
 
 def cores() -> int:

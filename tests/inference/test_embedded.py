@@ -274,6 +274,26 @@ def test_the_server_ends_with_its_process() -> None:
     assert ended.stderr == ""
 
 
+INTERRUPTED = """
+import os, signal, threading, sys
+from inference.embedded import LlamaServer, llm_file
+model = llm_file()
+try:
+    threading.Timer(float(sys.argv[1]), os.kill, (os.getpid(), signal.SIGINT)).start()
+    LlamaServer(model, threads=1)
+    threading.Event().wait(30)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 0.2])
+def test_a_server_can_be_interrupted_while_it_starts(seconds: float) -> None:
+    """Ctrl-C while the weights are loaded ends the process, which does not wait for a server that never began."""
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED, str(seconds)], cwd=ROOT, check=False, timeout=60)
+    assert ended.returncode == 130
+
+
 def test_the_embedded_model_is_a_cascade(row: Mapping[str, Any]) -> None:
     """The default model is a named cascade of two rows, and its label is shown beside its numbers."""
     model = load_backend(row)
