@@ -15,7 +15,7 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -76,7 +76,7 @@ class DatasetFile:
                 raise DataError(
                     "missing; name the item's audio file", path=self.path, line=line.number, field="audio_path"
                 )
-            yield item
+            yield item if item.id.file == self.name else replace(item, id=replace(item.id, file=self.name))
 
 
 def with_identity(path: Path, lines: Iterable[jsonl.Line]) -> Iterator[tuple[Item, jsonl.Line]]:

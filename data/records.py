@@ -15,7 +15,7 @@ class ItemId:
     """What makes an item itself: several renderings of one key are several items.
 
     Attributes:
-        file: name of the JSONL file that holds the item, without its folder.
+        file: name of the JSONL file that holds the item, without its folder; of a table's rows, that of their answers.
         key: the line's `key` (or `id`), an integer or a string; None where the line has none.
         audio: the line's `audio_path` as written; None where the line has none.
     """
