@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.dynamic_superb.instances import base_name, instance
+from data.dynamic_superb.instances import COMMIT, base_name, instance
 from data.errors import DataError, UsageError
 from data.manifest import read as read_manifest
 from data.suites import SUITES, file_kind
@@ -25,7 +24,6 @@ from evaluators.count import FileResult, count_file
 
 METRIC = "accuracy"
 LEAST_TASKS = 2
-COMMIT = re.compile(r"[0-9a-f]{40}")
 _FIELDS = ("metric", "value", "version", "seen")
 
 

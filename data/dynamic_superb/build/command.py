@@ -13,13 +13,12 @@ from data.dynamic_superb.build.card import card, description
 from data.dynamic_superb.build.planning import TABLE, Order, plan
 from data.dynamic_superb.build.takes import Stage
 from data.dynamic_superb.build.tasks import TASKS, Task
+from data.dynamic_superb.contribution import MOST_SECONDS
+from data.dynamic_superb.description import NAME as INSTANCE
 from data.errors import DataError, UsageError
 from data.variants import manifest
 from data.variants.build import README, Built, carry_out, tools
 from data.variants.jobs import Plan
-
-INSTANCE = "instance.json"
-MOST_SECONDS = 3600.0
 
 
 def build(
