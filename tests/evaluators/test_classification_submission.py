@@ -108,7 +108,7 @@ def test_form(
 def test_runs_that_cannot_be_submitted(
     run_folder: Path, answer: Answer, write_answers: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unanswered items, unpinned versions and a single task are refused, and nothing is written."""
+    """Unanswered or unasked items, unpinned versions and a single task are refused, and nothing is written."""
     target = tmp_path / "scores.json"
     out = ["--out", str(target)]
 
@@ -121,6 +121,14 @@ def test_runs_that_cannot_be_submitted(
     lines = [answer(f"k{key}", YES_NO, "yes", None if key else "yes") for key in range(5)]
     path = write_answers(run_folder, "StressDetection_MIRSD", lines)
     assert "4 of 5 items are not answered" in refusal()
+    note = run_folder / "run.json"
+    run = json.loads(note.read_text())
+    note.write_text(
+        json.dumps({**run, "data": {**run["data"], "items": {"classify_SpeechDetection_LJSpeech_en.jsonl": 90}}})
+    )
+    path.unlink()
+    assert "50 of 90 items are not answered" in refusal()
+    note.write_text(json.dumps(run))
     write_answers(run_folder, "StressDetection_MIRSD", lines[:1])
     assert "pins no version of StressDetection_MIRSD" in refusal()
     path.unlink()
