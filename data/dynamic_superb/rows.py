@@ -185,7 +185,7 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
     audios = [audio, *further(path.parent, audio, row)]
     return {
         **{name: value for name, value in row.items() if name not in _OURS},
-        "key": key_of(audio, row),
+        "key": audio if row.get("file") in (None, "") else row["file"],
         "audio_path": audio,
         **({"audio_paths": audios} if len(audios) > 1 else {}),
         "prompt": "\n\n".join([row["instruction"], *filter(str.strip, texts)]),
@@ -206,11 +206,6 @@ def further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
             break
         found.append(beside)
     return found
-
-
-def key_of(audio: str, row: Mapping[str, Any]) -> Any:
-    """Return what tells a row apart: its `file`, or else its recording's name."""
-    return audio if row.get("file") in (None, "") else row["file"]
 
 
 def text_fields(row: Mapping[str, Any]) -> list[str]:

@@ -66,9 +66,10 @@ def submission(run: Path, *, version: str | None = None, seen: Collection[str] =
         if base_name(name)[1]:
             left_out.append(f"{name}: a reworded instance is none of the benchmark's")
             continue
+        tally = result.tally
         if unanswered := _unanswered(result):
             raise DataError(f"{unanswered}; run inference.py again, over all of them", path=result.path)
-        if (value := result.tally.ratios["strict"].value) is None:
+        if (value := tally.ratios["strict"].value) is None:
             left_out.append(
                 f"{name}: nothing was generated (--score likelihood), and the paper's rule is about answers"
             )

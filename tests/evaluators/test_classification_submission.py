@@ -108,7 +108,7 @@ def test_form(
 def test_runs_that_cannot_be_submitted(
     run_folder: Path, answer: Answer, write_answers: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unanswered or unasked items, unpinned versions and a single task are refused, and nothing is written."""
+    """Unanswered items, unpinned versions and a single task are refused, and nothing is written."""
     target = tmp_path / "scores.json"
     out = ["--out", str(target)]
 
@@ -121,17 +121,25 @@ def test_runs_that_cannot_be_submitted(
     lines = [answer(f"k{key}", YES_NO, "yes", None if key else "yes") for key in range(5)]
     path = write_answers(run_folder, "StressDetection_MIRSD", lines)
     assert "4 of 5 items are not answered" in refusal()
-    note = run_folder / "run.json"
-    run = json.loads(note.read_text())
-    note.write_text(
-        json.dumps({**run, "data": {**run["data"], "items": {"classify_SpeechDetection_LJSpeech_en.jsonl": 90}}})
-    )
-    path.unlink()
-    assert "50 of 90 items are not answered" in refusal()
-    note.write_text(json.dumps(run))
     write_answers(run_folder, "StressDetection_MIRSD", lines[:1])
     assert "pins no version of StressDetection_MIRSD" in refusal()
     path.unlink()
     (run_folder / "classify_SpeakerVerification_VCTK_en.jsonl").unlink()
     assert "scores of 1 tasks" in refusal()
     assert not target.exists()
+
+
+def test_a_part_of_an_instance_is_no_score_of_it(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Items that the data set has, by run.json, and the run never asked are missing: no file is written, none holds."""
+    target, note = tmp_path / "scores.json", run_folder / "run.json"
+    assert main(["submission", str(run_folder), "--out", str(target)]) == 0
+    run = json.loads(note.read_text())
+    run["data"]["items"] = {"classify_SpeechDetection_LJSpeech_en.jsonl": 90}
+    note.write_text(json.dumps(run))
+    assert main(["submission", str(run_folder), "--out", str(tmp_path / "part.json")]) == 2
+    assert "50 of 90 items are not answered" in capsys.readouterr().err
+    assert not (tmp_path / "part.json").exists()
+    assert main(["submission", str(run_folder), "--verify", str(target)]) == 1
+    assert "50 of 90 items are not answered" in capsys.readouterr().out
