@@ -101,7 +101,7 @@ def dumps(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
     Args:
         entries: each row's recording, and its own fields.
     """
-    lines = ",\n".join(f"{_json(audio)}: {_json(row)}" for audio, row in entries)
+    lines = ",\n".join(f"{_json(audio)}: {_json(dict(row))}" for audio, row in entries)
     return f"{{\n{lines}\n}}\n".encode(errors="backslashreplace")  # half a surrogate pair has no UTF-8, only an escape
 
 
