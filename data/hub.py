@@ -119,8 +119,8 @@ def located(name: str, suite: Suite | None = None) -> Path:
     fetched = read(name)
     if not fetched:
         raise UsageError(f"{name} is not here yet; fetch it: python -m data fetch {name}")
-    chosen = suite is not None and suite.name in BENCHMARKS[name].parts
-    roots = {one.root for part, one in fetched.items() if not chosen or (suite and part == suite.name)}
+    chosen = [suite.name] if suite is not None and suite.name in BENCHMARKS[name].parts else fetched
+    roots = {one.root for part, one in fetched.items() if part in chosen}
     if not roots:
         raise UsageError(f"of {name} only {', '.join(fetched)} is here; python -m data fetch {name} brings the rest")
     if len(roots) > 1:

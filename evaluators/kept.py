@@ -24,7 +24,7 @@ from data import jsonl
 from data.errors import DataError
 from data.records import ItemId, Mark, Score
 
-ROOM = 20_000_000  # bytes; verdicts of a larger file would take too much memory, while counting takes hardly any
+MOST_BYTES = 20_000_000  # verdicts of a larger file would take too much memory, while counting takes hardly any
 PACKAGES = ("langdetect", "nltk", "regex")  # with NLTK's data, whose hash stands in rules/sentences.py
 _SOURCES = ("data", "evaluators", "prompts")
 _MARK = tuple(field.name for field in fields(Mark))
@@ -79,7 +79,7 @@ class KeptScores:
     def _place(self) -> Path | None:
         """Return the entry of the file as it is now; None where nothing is kept of it."""
         try:
-            if not self._path.is_file() or self._path.stat().st_size > ROOM:
+            if not self._path.is_file() or self._path.stat().st_size > MOST_BYTES:
                 return None
             with self._path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()

@@ -394,6 +394,11 @@ def messages_of(system: str | None, turn: str | Sequence[Mapping[str, Any]]) -> 
     return [{"role": "system", "content": system}, user] if system is not None else [user]
 
 
+def text_part(text: str) -> dict[str, Any]:
+    """Return text as a content part of a turn."""
+    return {"type": "text", "text": text}
+
+
 def without_credentials(text: str) -> str:
     """Return text with `user:password@` taken out of every address in it."""
     return re.sub(r"(\w://)[^/?#\s]*@", r"\1", text)

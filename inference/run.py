@@ -18,7 +18,7 @@ from inference import loop
 from inference.asking import Asking, options_of, several
 from inference.backends import SCORING, Backend, answering, load_backend, max_clips
 from inference.backends.ray_cluster import RayCluster
-from inference.chat import messages_of
+from inference.chat import messages_of, text_part
 from inference.manifest import Manifest
 from inference.options import Options
 from inference.responses import ResponseFile
@@ -239,7 +239,7 @@ def _dry_run(
         except dataset.AudioNotFound as error:
             parts.append({"type": "audio", "audio": str(error)})
     if first.written and parts:
-        parts.append({"type": "text", "text": first.prompt})
+        parts.append(text_part(first.prompt))
     turn = parts or first.prompt
     show(f"prompt of the first item, {first.id}:")
     show(json.dumps(messages_of(options.system.text if options.system else None, turn), ensure_ascii=False, indent=2))

@@ -208,7 +208,7 @@ class _Instance:
         for line, of_line in zip(self.lines, named, strict=True):
             sounds = [measured[paths[row]] for row in of_line if row in paths]
             heard = tuple(sound.digest for sound in sounds if isinstance(sound, Sound))
-            texts = tuple(str(line.fields[name]) for name in sorted(line.fields) if re.fullmatch("text[0-9]*", name))
+            texts = tuple(str(line.fields[name]) for name in rows.text_fields(line.fields))
             if len(heard) == len(of_line) and first.setdefault((heard, texts), line) is not line:
                 earlier = first[heard, texts].number
                 yield self._at("sound-twice", line, f"sounds the same as line {earlier}, and has no other text")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from data.dynamic_superb import licences
+from data.dynamic_superb.instances import COMMIT
 from data.dynamic_superb.rows import INSTANCE_NAME
 from data.validate.findings import Finding
 
 NAME = "instance.json"
 README = "README.md"
-VERSION = re.compile(r"[0-9a-f]{40}")
 ACCURACY = "accuracy"
 
 _FIELDS: dict[str, tuple[type, ...]] = {
@@ -85,7 +85,7 @@ def _described(path: Path, text: str, fields: dict[str, Any]) -> Iterator[Findin
     if isinstance(place, str) and not re.fullmatch(r"[\w.-]+/[\w.-]+", place):
         yield at("description-field", "path", f"'path' must be OWNER/NAME on the hub, not {place!r}")
     version = fields.get("version")
-    if isinstance(version, str) and not VERSION.fullmatch(version):
+    if isinstance(version, str) and not COMMIT.fullmatch(version):
         yield at("version-unpinned", "version", f"{version!r} is no commit")
     for field in ("split", "splits"):
         split = fields.get(field, "test")

@@ -97,7 +97,9 @@ def _look(api: HfApi, instance: Instance, revision: str | None) -> Shown | None:
             return None
     wanted = tables.of_split([entry.path for entry in shown.files if entry.path.endswith(".parquet")])
     if not wanted:
-        raise FetchError(f"{instance.repository} holds no parquet file at commit {shown.commit[:12]}")
+        raise FetchError(
+            f"{instance.repository} holds no parquet file at commit {shown.commit[:12]}; try another --revision"
+        )
     return replace(shown, files=tuple(entry for entry in shown.files if entry.path in wanted))
 
 

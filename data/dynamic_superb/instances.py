@@ -8,6 +8,7 @@ Source: arXiv 2309.09510, the project's list of instances and its table of resul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +20,8 @@ KINDS = ("order", "synonyms", "paraphrase")
 """How an instance can be reworded; the kind follows its name behind a dot."""
 OTHER = "other"
 """The dimension of tasks that are none of the paper's."""
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""What pins an instance's data: the id of a commit on the hub."""
 
 _NAMES: dict[str, dict[bool, tuple[str, ...]]] = {  # by dimension, in the paper's order, and by whether they are seen
     "content": {

@@ -31,6 +31,7 @@ from data.errors import DataError, UsageError
 WORDS = Path(__file__).with_name("rewording.toml")
 GENERAL = "general"
 WITH_TEXT = ("SpeechTextMatching", "SpokenTermDetection")
+"""Tasks whose templates speak of a written text, which the row has to hold."""
 _QUOTED = re.compile(r"""["“”«»‘`]|(?<!\w)'""")
 
 

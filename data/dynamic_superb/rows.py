@@ -101,8 +101,12 @@ def dumps(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
     Args:
         entries: each row's recording, and its own fields.
     """
-    lines = ",\n".join(f"{json.dumps(audio)}: {json.dumps(row, default=str)}" for audio, row in entries)
-    return f"{{\n{lines}\n}}\n".encode("ascii")
+    lines = ",\n".join(f"{_json(audio)}: {_json(dict(row))}" for audio, row in entries)
+    return f"{{\n{lines}\n}}\n".encode(errors="backslashreplace")  # half a surrogate pair has no UTF-8, only an escape
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, int, str, dict[str, Any]]]:

@@ -120,7 +120,7 @@ class Finding:
 
     Attributes:
         check: its kind, a key of `CHECKS`.
-        path: the JSONL file.
+        path: the file, or the folder that is meant.
         line: 1-based line number; None where the whole file is meant.
         message: what was found.
         badness: among findings of one kind, the higher come first.
@@ -158,8 +158,8 @@ class Report:
     Attributes:
         findings: worst first: by severity, kind, badness, place.
         facts: what was counted and measured.
-        files: number of JSONL files.
-        items: number of their lines.
+        files: number of files of items.
+        items: number of their lines, or rows.
         seconds: length of all audio that could be decoded, each file once.
     """
 

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.dynamic_superb.instances import base_name, instance
+from data.dynamic_superb.instances import COMMIT, base_name, instance
 from data.errors import DataError, UsageError
 from data.manifest import read as read_manifest
 from data.suites import SUITES, file_kind
 from evaluators.count import FileResult, count_file
+from evaluators.report.rows import items_of_data_set
 
 METRIC = "accuracy"
 LEAST_TASKS = 2
-COMMIT = re.compile(r"[0-9a-f]{40}")
 _FIELDS = ("metric", "value", "version", "seen")
 
 
@@ -68,11 +67,8 @@ def submission(run: Path, *, version: str | None = None, seen: Collection[str] =
             left_out.append(f"{name}: a reworded instance is none of the benchmark's")
             continue
         tally = result.tally
-        if tally.n_scored < tally.n_items:
-            raise DataError(
-                f"{tally.n_items - tally.n_scored} of {tally.n_items} items are not answered; run inference.py again",
-                path=result.path,
-            )
+        if unanswered := _unanswered(result):
+            raise DataError(f"{unanswered}; run inference.py again, over all of them", path=result.path)
         if (value := tally.ratios["strict"].value) is None:
             left_out.append(
                 f"{name}: nothing was generated (--score likelihood), and the paper's rule is about answers"
@@ -124,10 +120,9 @@ def differences(entries: list[dict[str, Any]], run: Path) -> list[str]:
         if name not in results:
             found.append(f"{name}: is not in {run}")
             continue
-        tally = results[name].tally
-        ratio = tally.ratios["strict"]
-        if tally.n_scored < tally.n_items:
-            found.append(f"{name}: {tally.n_items - tally.n_scored} of {tally.n_items} items are not answered")
+        ratio = results[name].tally.ratios["strict"]
+        if unanswered := _unanswered(results[name]):
+            found.append(f"{name}: {unanswered}")
         for score in entry["scores"]:
             if score["metric"] != METRIC:
                 found.append(f"{name}: {score['metric']} is not counted here")
@@ -195,6 +190,13 @@ def _results(run: Path) -> list[tuple[str, FileResult]]:
     if not named:
         raise DataError("no files of answers to Dynamic-SUPERB in this folder", path=run)
     return [(name, count_file(path, suite, "reference", unjudged_is_an_error=False)) for name, path in named]
+
+
+def _unanswered(result: FileResult) -> str | None:
+    """Return how many of an instance's items have no answer, those that the run never asked (--limit) among them."""
+    items = max(result.tally.n_items, items_of_data_set(result) or 0)
+    missing = items - result.tally.n_scored
+    return f"{missing} of {items} items are not answered" if missing else None
 
 
 def _pinned(run: Path) -> Mapping[str, str]:

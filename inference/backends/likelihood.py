@@ -13,8 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from inference.backends import Answer
+
+
+def encoder(tokenizer: Any) -> Callable[[str], list[int]]:
+    """Return what turns text into a tokeniser's tokens and adds none of its own."""
+    return lambda text: list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
 def option_tokens(

@@ -14,7 +14,7 @@ from data.audio import Clip
 from data.errors import UsageError
 from inference.backends import Answer, Request
 from inference.backends.pool import ServerPool
-from inference.chat import ChatError, ChatReply, messages_of
+from inference.chat import ChatError, ChatReply, messages_of, text_part
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
@@ -77,12 +77,12 @@ class OpenAIServer:
         folded = self._folded and request.system is not None
         if not audios and not folded:
             return messages_of(request.system, request.text or "")
-        parts = [_text_part(request.system or "")] if folded else []
+        parts = [text_part(request.system or "")] if folded else []
         parts += [
             {"type": "input_audio", "input_audio": {"data": audio, "format": self._audio_format}} for audio in audios
         ]
         if request.text is not None:
-            parts.append(_text_part(request.text))
+            parts.append(text_part(request.text))
         return messages_of(None if folded else request.system, parts)
 
 
@@ -135,10 +135,6 @@ def encoded(clip: Clip, audio_format: str) -> bytes:
 
 def _base64(clip: Clip, audio_format: str) -> str:
     return base64.b64encode(encoded(clip, audio_format)).decode("ascii")
-
-
-def _text_part(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def _answer(reply: ChatReply) -> Answer:

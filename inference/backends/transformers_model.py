@@ -35,7 +35,7 @@ from data.audio import Clip
 from data.errors import ModelError, UsageError
 from inference.backends import Answer, Request, likelihood
 from inference.backends.checkpoints import check_rate, described, is_out_of_memory, load_failure, place_of, revision_of
-from inference.chat import Sampling, messages_of
+from inference.chat import Sampling, messages_of, text_part
 
 BATCH_SIZE = 8
 GATHERING_SECONDS = 0.02  # as long as requests keep coming in at this pace, a batch waits for more of them
@@ -324,12 +324,10 @@ class TransformersModel:
 
     def _option_tokens(self, request: Request) -> list[list[int]]:
         loaded = self._loaded
-
-        def encode(text: str) -> list[int]:
-            return list(loaded.tokenizer.encode(text, add_special_tokens=False)) if text else []
+        encode = likelihood.encoder(loaded.tokenizer)
 
         def answered(option: str) -> str:
-            turn = option if loaded.processor is loaded.tokenizer else [_text_part(option)]
+            turn = option if loaded.processor is loaded.tokenizer else [text_part(option)]
             messages = [*self._conversation(request), {"role": "assistant", "content": turn}]
             return str(loaded.processor.apply_chat_template(messages, tokenize=False, continue_final_message=True))
 
@@ -389,10 +387,10 @@ class TransformersModel:
         if not request.clips:
             text = f"{folded}\n\n{text}" if folded else text
             single = self._loaded.processor is self._loaded.tokenizer
-            return messages_of(system, text if single else [_text_part(text)])
-        parts = [_text_part(f"{folded}\n\n")] if folded else []
+            return messages_of(system, text if single else [text_part(text)])
+        parts = [text_part(f"{folded}\n\n")] if folded else []
         parts += map(self._audio_part, request.clips)
-        return messages_of(system, [*parts, _text_part(text)] if text else parts)
+        return messages_of(system, [*parts, text_part(text)] if text else parts)
 
     def _audio_part(self, clip: Clip) -> dict[str, Any]:
         if not self._loaded.is_mistral:
@@ -415,10 +413,6 @@ def _kind(request: Request) -> tuple[bool, bool, Sampling]:
 def _length(request: Request) -> int:
     """Return a request's size, comparable among requests of one kind: samples, or characters."""
     return sum(len(clip.samples) for clip in request.clips) or len(request.text or "")
-
-
-def _text_part(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def _wav(clip: Clip) -> bytes:

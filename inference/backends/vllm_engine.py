@@ -21,7 +21,7 @@ from typing import Any
 from data.audio import Clip
 from data.errors import ModelError, UsageError
 from inference.backends import Answer, Request, likelihood
-from inference.chat import Sampling, messages_of
+from inference.chat import Sampling, messages_of, text_part
 
 # Only where the user has not said otherwise; vLLM logs to standard output unless told, and that is for results.
 ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_NO_USAGE_STATS": "1"}
@@ -165,9 +165,7 @@ class VllmEngine:
         if not request.options:
             return {}
         renderer = self._engine.renderer
-
-        def encode(text: str) -> list[int]:
-            return list(renderer.tokenizer.encode(text, add_special_tokens=False)) if text else []
+        encode = likelihood.encoder(renderer.tokenizer)
 
         def answered(option: str) -> str:
             messages = [*self._messages(request), {"role": "assistant", "content": option}]
@@ -206,12 +204,9 @@ class VllmEngine:
             turn = self._placeholder * len(request.clips) + text
         else:
             turn = [self._audio_part(clip, number) for number, clip in enumerate(request.clips)]
-            turn += [{"type": "text", "text": text}] if text else []
+            turn += [text_part(text)] if text else []
         if self._folded and request.system:
-            if isinstance(turn, str):
-                turn = f"{request.system}\n\n{turn}"
-            else:
-                turn = [{"type": "text", "text": request.system}, *turn]
+            turn = f"{request.system}\n\n{turn}" if isinstance(turn, str) else [text_part(request.system), *turn]
         return messages_of(system, turn)
 
     def _audio_part(self, clip: Clip, number: int) -> dict[str, Any]:

@@ -22,14 +22,16 @@ from data import audio
 from data.__main__ import main
 from data.dataset import SAMPLE, AudioFinder, content_hash, dataset_files
 from data.validate import Readers, findings, validate
-from data.variants import licences, manifest, tts
+from data.variants import licences, manifest
 from data.variants.level import PEAK, Samples, active, decibels
-from data.variants.voices import VOICES, espeak_voices
+from data.variants.voices import espeak_voices
 from evaluators.rules.faults import faults, is_in
 from prompts.questions import question_list
 
 ROOT = Path(__file__).parents[2]
 CI_SCRIPT = ROOT / ".ci" / "run"
+
+pytestmark = pytest.mark.usefixtures("english_voices")
 
 CLOSED = {
     "key": 1,
@@ -46,16 +48,6 @@ CHINESE = {
     "kwargs": [{"num_sentences": 5, "relation": "less than"}],
 }
 FAST = ["--voices", "espeak-en-029", "--accents", "flite-slt", "--asr", "none", "--workers", "1"]
-
-
-@pytest.fixture(autouse=True)
-def voices_are_installed() -> None:
-    """Skip where flite or espeak-ng is missing; fail on a CI machine, whose script installs them."""
-    for name in ("flite-slt", "espeak-en-029"):
-        if reason := tts.missing(VOICES[name]):
-            if os.environ.get("CI") == "true" and CI_SCRIPT.is_file():
-                pytest.fail(reason)
-            pytest.skip(reason)
 
 
 @pytest.fixture

@@ -127,3 +127,19 @@ def test_runs_that_cannot_be_submitted(
     (run_folder / "classify_SpeakerVerification_VCTK_en.jsonl").unlink()
     assert "scores of 1 tasks" in refusal()
     assert not target.exists()
+
+
+def test_a_part_of_an_instance_is_no_score_of_it(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Items that the data set has, by run.json, and the run never asked are missing: no file is written, none holds."""
+    target, note = tmp_path / "scores.json", run_folder / "run.json"
+    assert main(["submission", str(run_folder), "--out", str(target)]) == 0
+    run = json.loads(note.read_text())
+    run["data"]["items"] = {"classify_SpeechDetection_LJSpeech_en.jsonl": 90}
+    note.write_text(json.dumps(run))
+    assert main(["submission", str(run_folder), "--out", str(tmp_path / "part.json")]) == 2
+    assert "50 of 90 items are not answered" in capsys.readouterr().err
+    assert not (tmp_path / "part.json").exists()
+    assert main(["submission", str(run_folder), "--verify", str(target)]) == 1
+    assert "50 of 90 items are not answered" in capsys.readouterr().out

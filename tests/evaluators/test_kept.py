@@ -188,7 +188,7 @@ def test_a_file_that_changes_meanwhile_is_not_kept(file: Path) -> None:
 
 def test_large_files_are_not_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their verdicts would take memory that counting does not."""
-    monkeypatch.setattr(kept, "ROOM", file.stat().st_size - 1)
+    monkeypatch.setattr(kept, "MOST_BYTES", file.stat().st_size - 1)
     count_file(file, suite_named("close"), "fixed", keep_verdicts=True)
     assert entries() == []
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data import jsonl
+from data.dynamic_superb import rows
 from data.dynamic_superb.build.card import card, description
 from data.dynamic_superb.build.planning import TABLE, Order, plan
 from data.dynamic_superb.build.takes import Stage
 from data.dynamic_superb.build.tasks import TASKS, Task
+from data.dynamic_superb.contribution import MOST_SECONDS
+from data.dynamic_superb.description import NAME as INSTANCE
 from data.errors import DataError, UsageError
 from data.variants import manifest
 from data.variants.build import README, Built, carry_out, tools
 from data.variants.jobs import Plan
-
-INSTANCE = "instance.json"
-MOST_SECONDS = 3600.0
 
 
 def build(
@@ -73,7 +72,7 @@ def check(out: Path) -> list[str]:
     """
     folders = [path.parent for path in sorted(out.glob(f"*/{manifest.MANIFEST}"))]
     if not folders:
-        raise DataError("holds no instance that was built", path=out)
+        raise DataError("holds no instance that was built; name the folder in which theirs lie", path=out)
     return [f"{folder.name}/{line}" for folder in folders for line in manifest.check(folder)]
 
 
@@ -106,9 +105,7 @@ def _write(task: Task, planned: Plan, folder: Path, entries: Mapping[str, dict[s
     seconds = sum(entries[job.path]["seconds"] for job in planned.jobs())
     if seconds > MOST_SECONDS:
         raise DataError(f"{seconds / 60:.0f} minutes of audio; an instance may have 60: ask for fewer --examples")
-    rows = [(item.job.path, dict(item.fields)) for item in planned.files[TABLE] if item.fields]
-    lines = [f"{_json(path)}: {_json(row)}" for path, row in rows]
-    content = {TABLE: ("{\n" + ",\n".join(lines) + "\n}\n").encode()}
+    content = {TABLE: rows.dumps((item.job.path, item.fields) for item in planned.files[TABLE] if item.fields)}
     # What the rows say and how the recordings sound, whatever machine they were made on.
     pinned = hashlib.sha256(content[TABLE])
     for job in planned.jobs():
@@ -133,7 +130,3 @@ def _write(task: Task, planned: Plan, folder: Path, entries: Mapping[str, dict[s
     jsonl.rewrite(folder / README, [card(task, planned, whole).encode()])
     jsonl.rewrite(folder / manifest.MANIFEST, [manifest.dumped(whole)])
     return whole
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

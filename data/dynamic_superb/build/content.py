@@ -13,6 +13,12 @@ COMMANDS = ("stop", "start", "left", "right", "forward", "backward", "open", "cl
 MANNERS = ("", "slow", "fast")
 """How the voices say commands, by names of `data.variants.paralinguistics.STYLES`; "" is their own way."""
 
+LANGUAGES = ("English", "German", "Spanish", "French", "Italian")
+"""Labels, in the order of `speakers.LANGUAGES`."""
+
+ACCENTS = ("American", "British", "Scottish", "Caribbean")
+"""Labels, in the order of `speakers.ACCENTS`."""
+
 
 def term(cast: Cast) -> Iterator[Example]:
     """Yield sentences with a term that is said in them, or in the other sentence of a group of two."""
@@ -63,7 +69,3 @@ def _spoken_as(cast: Cast, lines: list[dict[str, str]], labels: tuple[str, ...])
     for turn, place in turns(len(lines)):
         for label, voices in zip(labels, cast.voices, strict=True):
             yield Example(label, (sound(lines[place][label], voices[turn % kinds]),))
-
-
-LANGUAGES = ("English", "German", "Spanish", "French", "Italian")
-ACCENTS = ("American", "British", "Scottish", "Caribbean")

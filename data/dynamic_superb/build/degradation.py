@@ -16,6 +16,7 @@ SNRS_DB = {"zero": 0.0, "five": 5.0, "ten": 10.0, "fifteen": 15.0}
 """Label -> signal-to-noise ratio in dB over active speech."""
 
 ROOMS = 12
+"""How many rooms are simulated; speech sounds in each of them in turn."""
 
 
 def noise(cast: Cast) -> Iterator[Example]:

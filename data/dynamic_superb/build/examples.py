@@ -99,7 +99,7 @@ def sentences() -> list[tuple[str, str]]:
 
 @cache
 def translations() -> list[tuple[str, ...]]:
-    """Return sentences in the languages of `voices.LANGUAGES`, in that order."""
+    """Return sentences in the languages of `speakers.LANGUAGES`, in that order."""
     return list(_table("languages.txt"))
 
 

@@ -15,11 +15,13 @@ from data.dynamic_superb import options
 from data.dynamic_superb.build.examples import HERE, Cast, Example, Sound
 from data.dynamic_superb.build.takes import Take
 from data.dynamic_superb.build.tasks import Task
+from data.dynamic_superb.contribution import FEWEST_EXAMPLES
+from data.dynamic_superb.rows import TABLES
 from data.errors import UsageError
 from data.variants.jobs import Item, Plan, Surroundings
 
-TABLE = "metadata.json"
-FEWEST, MOST = 32, 200
+TABLE = TABLES[0]
+FEWEST, MOST = FEWEST_EXAMPLES, 200
 """Examples of a task: the review rules want 32; ten instructions are enough for 200, one for twenty examples."""
 
 LEVEL_DBFS = -23.0

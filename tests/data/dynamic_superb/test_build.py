@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -26,19 +25,9 @@ from data.variants import manifest, tts
 from data.variants.voices import VOICES
 
 ROOT = Path(__file__).parents[3]
-CI_SCRIPT = ROOT / ".ci" / "run"
+pytestmark = pytest.mark.usefixtures("english_voices")
 FAST = ("NoiseDetection", "SpeechDetection")
 EXAMPLES = 60
-
-
-@pytest.fixture(autouse=True, scope="module")
-def voices_are_installed() -> None:
-    """Skip where flite or espeak-ng is missing; fail on a CI machine, whose script installs them."""
-    for name in ("flite-slt", "espeak-en-029"):
-        if reason := tts.missing(VOICES[name]):
-            if os.environ.get("CI") == "true" and CI_SCRIPT.is_file():
-                pytest.fail(reason)
-            pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")

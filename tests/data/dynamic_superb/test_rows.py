@@ -244,6 +244,15 @@ def test_any_rows_survive(folder: Path, entries: dict[str, dict[str, Any]], inde
     assert [line.number for line in rows.read(path)] == list(range(2, len(entries) + 2))
 
 
+def test_what_utf_8_cannot_hold_is_written_as_an_escape(tmp_path: Path) -> None:
+    """Half of a surrogate pair, which JSON may name, survives; all other letters stand as they are."""
+    path = tmp_path / "metadata.json"
+    entries = [("ü\ud800.wav", {"instruction": "Größe, \\\udc00?", "label": "是"})]
+    path.write_bytes(rows.dumps(entries))
+    assert "Größe" in path.read_text(encoding="utf-8")
+    assert [(audio, row) for _, _, audio, row in rows.raw_rows(path)] == entries
+
+
 @settings(max_examples=200, deadline=None)
 @given(text=st.text() | st.builds(lambda head, tail: head + tail, st.sampled_from(['{"a": ', '{"a": {}, ']), st.text()))
 def test_any_text_is_rows_or_one_error(folder: Path, text: str) -> None:
