@@ -46,7 +46,7 @@ class Evaluator:
     score: Callable[[ItemId, Mapping[str, Any], str], Score]
     counts: Callable[[Score], Counts | None]
     highest: Callable[[Score], Counts | None]
-    needs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
     judge: votes.Judge | None = None
     events: Callable[[Sequence[bool]], dict[str, tuple[bool, ...]]] | None = None
     ballots: votes.Ballots | None = None
@@ -57,43 +57,45 @@ class Evaluator:
 
 EVALUATORS = {
     "close": Evaluator(
-        "close", close.METRICS, close.score, close.counts, close.highest, ("key", "instruction_id_list", "kwargs")
+        name="close",
+        metrics=close.METRICS,
+        score=close.score,
+        counts=close.counts,
+        highest=close.highest,
+        needs=("key", "instruction_id_list", "kwargs"),
     ),
     "open": Evaluator(
-        "open",
-        open_ended.METRICS,
-        open_ended.score,
-        open_ended.counts,
-        open_ended.counts,
-        (),
-        open_ended.judgement,
-        open_ended.events,
-        open_ended.ballots,
+        name="open",
+        metrics=open_ended.METRICS,
+        score=open_ended.score,
+        counts=open_ended.counts,
+        highest=open_ended.counts,
+        judge=open_ended.judgement,
+        events=open_ended.events,
+        ballots=open_ended.ballots,
     ),
     "adjust": Evaluator(
-        "adjust",
-        adjust.METRICS,
-        adjust.score,
-        adjust.counts,
-        adjust.counts,
-        (),
-        adjust.judgement,
-        adjust.events,
-        adjust.ballots,
+        name="adjust",
+        metrics=adjust.METRICS,
+        score=adjust.score,
+        counts=adjust.counts,
+        highest=adjust.counts,
+        judge=adjust.judgement,
+        events=adjust.events,
+        ballots=adjust.ballots,
     ),
     "classify": Evaluator(
-        "classify",
-        tiers.METRICS,
-        tiers.score,
-        tiers.counts,
-        tiers.counts,
-        (),
-        tiers.judgement,
-        tiers.events,
-        tiers.ballots,
-        tiers.BY_RULE,
-        tiers.check,
-        tiers.choice,
+        name="classify",
+        metrics=tiers.METRICS,
+        score=tiers.score,
+        counts=tiers.counts,
+        highest=tiers.counts,
+        judge=tiers.judgement,
+        events=tiers.events,
+        ballots=tiers.ballots,
+        by_rule=tiers.BY_RULE,
+        check=tiers.check,
+        choice=tiers.choice,
     ),
 }
 

@@ -221,7 +221,7 @@ def test_an_empty_classification_is_not_applicable() -> None:
 @pytest.mark.parametrize(
     ("data_type", "change", "field", "problem"),
     [
-        ("adjust", {"label": "yes"}, "label", "the right file for --data_type adjust?"),
+        ("adjust", {"written": True}, "written", "the right file for --data_type adjust?"),
         ("classify", {"decomposed_questions": []}, "decomposed_questions", "the right file for --data_type classify?"),
         ("classify", {"response": 3}, "response", "must be text or null"),
         ("classify", {"label": None}, "label", "holds the answer against the instruction and its label"),
