@@ -131,6 +131,8 @@ class _Instance:
                 yield self._at("row-field", line, f"'{name}' {wrong}")
             elif not value.strip():
                 yield self._at("row-field", line, f"'{name}' is blank")
+        for name in rows.inputs_not_text(fields):
+            yield self._at("row-field", line, f"'{name}' is {type(fields[name]).__name__}, not text")
         for name in _NUMBERED:
             if name in fields and f"{name}1" in fields:
                 yield self._at("field-twice", line, f"both '{name}' and '{name}1'")

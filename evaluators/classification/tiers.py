@@ -77,7 +77,7 @@ def check(fields: Mapping[str, Any]) -> tuple[str, str] | None:
     if scores is None:
         return None
     numbers = scores.values() if isinstance(scores, dict) else ()
-    if not numbers or not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
+    if not numbers or not all(map(is_number, numbers)):
         return "option_scores", "must be an object with one number an option"
     return None
 
@@ -214,7 +214,7 @@ def _option(found: naming.Named, options: Sequence[str], expected: int) -> Mark:
     if found.chosen is not None:
         said = "names" if found.affirmed else "denies the other than"
         return Mark(found.chosen == expected, f"option {options[expected]}", f"{said} {options[found.chosen]}")
-    several = " and ".join(options[place] for place in (*found.affirmed, *found.denied))
+    several = _cut(" and ".join(options[place] for place in (*found.affirmed, *found.denied)))
     text = f"names {several}" if found.affirmed else f"only denies {several}" if several else "names no option"
     return Mark(False, f"option {options[expected]}", text, NOT_ANSWERED)
 
@@ -231,6 +231,14 @@ def _likelihood(scores: Mapping[str, float], label: str) -> Mark | None:
 def _best(scores: Mapping[str, float]) -> str:
     """Return the likeliest option, the first of equals."""
     return max(scores, key=lambda option: scores[option])
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value of a file is a finite number, and no truth value; an integer may be too long for one."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _cut(text: str) -> str:

@@ -121,6 +121,8 @@ def test_a_csv_table_is_checked_as_well(task: Path) -> None:
         ({"file": " "}, "row-field"),
         ({"instruction": ["Is it?"]}, "row-field"),
         ({"label": True}, "row-field"),
+        ({"text": ["a"]}, "row-field"),
+        ({"audio2": 7}, "row-field"),
         ({"file": "laugh_00"}, "id-twice"),
         ({"audio": "a", "audio1": "b"}, "field-twice"),
         ({"text": "a", "text1": "b"}, "field-twice"),
