@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Any
 
 from data.dynamic_superb import options as option_reader
@@ -39,6 +40,7 @@ class Choice:
 
     Attributes:
         key: the item's key.
+        recording: the file name of its recording, which tells rows of one key apart under every wording.
         label: the label's words, joined.
         options: the row's options as written, in its order; none where they cannot be read.
         expected: which option the label is; None where it is none of them.
@@ -49,6 +51,7 @@ class Choice:
     """
 
     key: int | str | None
+    recording: str | None
     label: str
     options: tuple[str, ...]
     expected: int | None
@@ -141,6 +144,7 @@ def choice(item: Item, found: Score) -> Choice:
             chosen = naming.named(response, options).chosen
     return Choice(
         item.id.key,
+        None if item.id.audio is None else PurePosixPath(item.id.audio).name,
         naming.joined(fields["label"]),
         options,
         naming.place_of(fields["label"], options),
