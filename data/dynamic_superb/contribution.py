@@ -149,6 +149,14 @@ class _Instance:
             name = line.fields.get("file")
             if isinstance(name, str) and first.setdefault(name, line) is not line:
                 yield self._at("id-twice", line, f"'{name}' is the id of line {first[name].number}")
+        if not base_name(self._folder.name)[1]:  # in other words there are as many as there are templates
+            yield from self._instructions()
+        if description.ACCURACY in description.metrics(self._folder):
+            yield from self._labels()
+
+    def _instructions(self) -> Iterator[Finding]:
+        """Yield that there are too few instructions, and how unevenly they are spread."""
+        total = len(self.lines)
         asked = Counter(" ".join(text.split()) for text in self._texts("instruction"))
         needed = max(total / EXAMPLES_AN_INSTRUCTION, FEWEST_INSTRUCTIONS)
         if len(asked) < needed:
@@ -157,8 +165,6 @@ class _Instance:
         if uneven := _uneven(asked):
             most = asked.most_common(1)[0][0]
             yield self._at("instructions-uneven", None, f"{uneven} an instruction; the most frequent one: {most}")
-        if description.ACCURACY in description.metrics(self._folder):
-            yield from self._labels()
 
     def _labels(self) -> Iterator[Finding]:
         """Yield labels that no instruction offers, and how uneven they are."""

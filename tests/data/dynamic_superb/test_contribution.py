@@ -411,7 +411,8 @@ def test_an_instance_in_other_words(task: Path) -> None:
     """Its recordings are those of the instance beside it; as a contribution it does not count."""
     reworded = task / f"{NAME}.order"
     reworded.mkdir()
-    write(reworded, {f"../{NAME}/{name}": row for name, row in rows_of(task / NAME).items()})
+    asked = {"instruction": f"One way for all. {OPTIONS}"}  # which a contribution must not do
+    write(reworded, {f"../{NAME}/{name}": {**row, **asked} for name, row in rows_of(task / NAME).items()})
     assert main(["validate", str(reworded)]) == 0
     assert contribution.validate(task, contributed=False).files == 2
     assert contribution.validate(task).files == 1
