@@ -19,7 +19,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 
@@ -128,6 +130,29 @@ def guarded(command: Callable[[], int], say: Callable[[str], None]) -> int:
     finally:
         if in_main_thread:
             signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def children_without_interrupts() -> Iterator[None]:
+    """Have the processes that are started within never see Ctrl-C: it is their parent's affair, from their first line.
+
+    Here it waits until they are started, for children that lose their parent while they begin complain of it. Python's
+    own helper process is started first, since it lets signals through again when it is.
+    """
+    resource_tracker.ensure_running()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    waiting: list[int] = []
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    # A library's thread, which the block does not reach, may take the signal: Python then handles it here all the same.
+    handler = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number)) if in_main_thread else None
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+    if waiting:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from data.errors import printable
+
 
 @dataclass(frozen=True, slots=True)
 class ItemId:
@@ -25,9 +27,9 @@ class ItemId:
     audio: str | None
 
     def __str__(self) -> str:
-        """Return the name that messages use for the item."""
+        """Return the name that messages use for the item; control characters are escaped."""
         parts = [str(part) for part in (self.key, self.audio) if part is not None]
-        return f"{self.file}[{', '.join(parts)}]"
+        return printable(f"{self.file}[{', '.join(parts)}]")
 
 
 @dataclass(frozen=True, slots=True)

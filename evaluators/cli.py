@@ -227,6 +227,11 @@ def _files_of(folder: Path, arguments: argparse.Namespace) -> list[tuple[Path, S
     # A run that was killed before a file's first answer leaves the file empty.
     chosen = [(path, kind.suite) for kind, path in found if wanted in (None, kind.suite) and path.stat().st_size]
     if not chosen:
+        if wanted is not None:
+            problem = (
+                f"no files of responses of {wanted.name} items in this folder; without --evaluator all are counted"
+            )
+            raise DataError(problem, path=folder)
         raise DataError("no files of responses in this folder", path=folder)
     return chosen
 

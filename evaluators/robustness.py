@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from data.dynamic_superb.instances import base_name
@@ -95,7 +96,8 @@ def _place(result: FileResult) -> Hashable:
 
 
 def _compared(standard: FileResult, variant: FileResult, by: str, *, kinds: bool) -> VariantResult:
-    found = join(standard.outcomes, variant.outcomes, _request_by_key if by == "key" else _prompt, _request_by_key)
+    by_key = _row if variant.choices else _request_by_key
+    found = join(standard.outcomes, variant.outcomes, by_key if by == "key" else _prompt, _request_by_key)
     refused = not found.groups or (by == "key" and found.coverage < LEAST_COVERAGE)
     changes: dict[str, Change] = {}
     by_kind: dict[str, stats.Difference] = {}
@@ -116,6 +118,13 @@ def _compared(standard: FileResult, variant: FileResult, by: str, *, kinds: bool
 
 def _request_by_key(outcome: Outcome) -> Hashable:
     return outcome.key
+
+
+def _row(outcome: Outcome) -> Hashable:
+    """Return what an instance's row shares with the same row reworded: rows of one key have recordings of their own."""
+    if outcome.key is None:
+        return None
+    return outcome.key, None if outcome.audio is None else PurePosixPath(outcome.audio).name
 
 
 def _prompt(outcome: Outcome) -> Hashable:

@@ -12,7 +12,7 @@ from typing import Any
 
 from data import audio, dataset
 from data.dynamic_superb.options import read as options_in
-from data.errors import ModelError
+from data.errors import ModelError, printable
 from data.records import Item, ItemId, Response
 from inference import preflight
 from inference.backends import Answer, Backend, Request, max_clips
@@ -212,7 +212,7 @@ class Asking:
             self._manifest.first_prompt = {"item": str(item.id), "rendered": rendered, "tokens": tokens}
             if self._options.preflight:
                 counted = f" ({tokens} tokens)" if tokens else ""
-                self._say(f"prompt of {item.id}{counted}: {json.dumps(rendered, ensure_ascii=False)[:300]}")
+                self._say(f"prompt of {item.id}{counted}: {printable(json.dumps(rendered, ensure_ascii=False)[:300])}")
 
 
 def _response(item: Item, request: Request, answer: Answer, seconds: float) -> Response:

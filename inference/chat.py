@@ -334,6 +334,8 @@ class ChatClient:
             headers = error.response.headers
             self._note(headers, refused=error.status_code == 429)
             raise self._failed(error.status_code, _said(error.response), headers, error.code) from None
+        except UnicodeEncodeError:
+            raise ChatError("the request holds half a surrogate pair, which is no text", permanent=True) from None
         except (*NO_COMPLETION, httpx.HTTPError) as error:
             raise _Passing(self._clean(f"the body is no {wanted} ({type(error).__name__})")) from None
         self._has_answered = True

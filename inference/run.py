@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data import dataset, jsonl
-from data.errors import UsageError
+from data.errors import UsageError, printable
 from data.manifest import without_folders
 from data.records import Item, Response
 from inference import loop
@@ -230,7 +230,8 @@ def _dry_run(
         )
         show(f"several recordings of an item: {how}")
     if options.score:
-        show(f"scored, not written: the options {json.dumps(options_of(first), ensure_ascii=False)} of the first item")
+        offered = printable(json.dumps(options_of(first), ensure_ascii=False))
+        show(f"scored, not written: the options {offered} of the first item")
     finder = dataset.AudioFinder(sources[0].root, allow_outside=options.allow_outside_audio)
     parts: list[dict[str, Any]] = []
     for audio in first.audios if options.modality != "text" else ():
@@ -242,4 +243,5 @@ def _dry_run(
         parts.append(text_part(first.prompt))
     turn = parts or first.prompt
     show(f"prompt of the first item, {first.id}:")
-    show(json.dumps(messages_of(options.system.text if options.system else None, turn), ensure_ascii=False, indent=2))
+    shown = json.dumps(messages_of(options.system.text if options.system else None, turn), ensure_ascii=False, indent=2)
+    show("\n".join(map(printable, shown.split("\n"))))

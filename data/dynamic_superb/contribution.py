@@ -131,6 +131,8 @@ class _Instance:
                 yield self._at("row-field", line, f"'{name}' {wrong}")
             elif not value.strip():
                 yield self._at("row-field", line, f"'{name}' is blank")
+        for name in rows.inputs_not_text(fields):
+            yield self._at("row-field", line, f"'{name}' is {type(fields[name]).__name__}, not text")
         for name in _NUMBERED:
             if name in fields and f"{name}1" in fields:
                 yield self._at("field-twice", line, f"both '{name}' and '{name}1'")
@@ -147,6 +149,14 @@ class _Instance:
             name = line.fields.get("file")
             if isinstance(name, str) and first.setdefault(name, line) is not line:
                 yield self._at("id-twice", line, f"'{name}' is the id of line {first[name].number}")
+        if not base_name(self._folder.name)[1]:  # in other words there are as many as there are templates
+            yield from self._instructions()
+        if description.ACCURACY in description.metrics(self._folder):
+            yield from self._labels()
+
+    def _instructions(self) -> Iterator[Finding]:
+        """Yield that there are too few instructions, and how unevenly they are spread."""
+        total = len(self.lines)
         asked = Counter(" ".join(text.split()) for text in self._texts("instruction"))
         needed = max(total / EXAMPLES_AN_INSTRUCTION, FEWEST_INSTRUCTIONS)
         if len(asked) < needed:
@@ -155,8 +165,6 @@ class _Instance:
         if uneven := _uneven(asked):
             most = asked.most_common(1)[0][0]
             yield self._at("instructions-uneven", None, f"{uneven} an instruction; the most frequent one: {most}")
-        if description.ACCURACY in description.metrics(self._folder):
-            yield from self._labels()
 
     def _labels(self) -> Iterator[Finding]:
         """Yield labels that no instruction offers, and how uneven they are."""

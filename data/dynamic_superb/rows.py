@@ -179,13 +179,16 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
         if not isinstance(row.get(field), str) or not row[field].strip():
             problem = "must be text" if field in row else "missing; every row needs it"
             raise DataError(problem, path=path, line=number, field=field)
+    for field in inputs_not_text(row):
+        raise DataError("must be text", path=path, line=number, field=field)
+    named = row.get("file")
+    if isinstance(named, bool) or not isinstance(named, str | int | None):
+        raise DataError("must be text or an integer", path=path, line=number, field="file")
     texts = [row[field] for field in text_fields(row)]
-    if not all(isinstance(text, str) for text in texts):
-        raise DataError("must be text", path=path, line=number, field="text")
     audios = [audio, *further(path.parent, audio, row)]
     return {
         **{name: value for name, value in row.items() if name not in _OURS},
-        "key": audio if row.get("file") in (None, "") else row["file"],
+        "key": audio if named in (None, "") else named,
         "audio_path": audio,
         **({"audio_paths": audios} if len(audios) > 1 else {}),
         "prompt": "\n\n".join([row["instruction"], *filter(str.strip, texts)]),
@@ -208,6 +211,11 @@ def further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:
     return found
 
 
+def inputs_not_text(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a row's text inputs, and of its recordings after the first, that are no text."""
+    return [field for field in (*text_fields(row), *_audio_fields(row)) if not isinstance(row[field], str)]
+
+
 def text_fields(row: Mapping[str, Any]) -> list[str]:
     """Return the fields of a row's text inputs, in order."""
     return sorted((field for field in row if _TEXT_FIELD.fullmatch(field) and row[field] is not None), key=place_of)
@@ -215,8 +223,15 @@ def text_fields(row: Mapping[str, Any]) -> list[str]:
 
 def further_fields(row: Mapping[str, Any]) -> list[str]:
     """Return the fields in which a row names its recordings after the first, in order; nothing where it does not."""
-    fields = sorted(filter(_AUDIO_FIELD.fullmatch, row), key=place_of)
-    return fields if all(isinstance(row[field], str) and row[field] for field in fields) else []
+    return [field for field in _audio_fields(row) if isinstance(row[field], str)]
+
+
+def _audio_fields(row: Mapping[str, Any]) -> list[str]:
+    """Return the fields meant for further recordings, in order; neither an empty cell nor the hub's form (bytes)."""
+    fields = filter(_AUDIO_FIELD.fullmatch, row)
+    return sorted(
+        (name for name in fields if row[name] not in (None, "") and not isinstance(row[name], dict)), key=place_of
+    )
 
 
 def place_of(field: str) -> int:

@@ -87,13 +87,10 @@ def _write(sources: Sequence[Path], folder: Path) -> None:
         for _, row in parquet.rows(source):
             number = f"{len(entries) + 1:05}"
             names = sorted((name for name in row if _AUDIO.fullmatch(name)), key=rows.place_of)
-            audios = [row.pop(name) for name in names]
-            places = [number, *(f"{number}_pair{place}" for place in range(2, len(audios) + 1))]
-            written = [
-                parquet.recording(audio, folder, place)
-                for audio, place in zip(audios, places, strict=True)
-                if audio is not None
-            ]
+            # One that is missing leaves no gap among the names, by which the others are found.
+            audios = [audio for audio in map(row.pop, names) if audio is not None]
+            places = [number, *(f"{number}_pair{place}" for place in range(2, len(audios) + 1))][: len(audios)]
+            written = [parquet.recording(audio, folder, place) for audio, place in zip(audios, places, strict=True)]
             if len({Path(name).suffix for name in written}) > 1:  # else they are found by their names
                 row |= {f"audio{place}": name for place, name in enumerate(written[1:], start=2)}
             entries.append((written[0] if written else number, row))

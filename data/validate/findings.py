@@ -72,7 +72,7 @@ CHECKS: dict[str, Check] = {
     "audio-hours": Check(ERROR, "take fewer or shorter recordings: an instance has at most an hour"),
     "instructions-few": Check(ERROR, "write more instructions: one for 20 examples, and 10 at least"),
     "instructions-uneven": Check(ERROR, "give each instruction to about as many examples as any other"),
-    "row-field": Check(ERROR, "make `file`, `instruction` and `label` text in every row"),
+    "row-field": Check(ERROR, "make `file`, `instruction`, `label` and the inputs text in every row"),
     "field-twice": Check(ERROR, "keep one of the two names: the first of several is called without a number"),
     "id-twice": Check(ERROR, "give every row a `file` of its own"),
     "label-not-offered": Check(ERROR, "name the label among the options: The answer could be A, B, or C."),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.audio import AudioUnreadable, blocks
-from data.errors import DataError
+from data.errors import DataError, children_without_interrupts
 
 FRAME_SECONDS = 0.02
 """The loudest frame of this length is a recording's loudness here: shorter than any syllable."""
@@ -76,7 +76,9 @@ def measure_all(paths: Sequence[Path], processes: int) -> Iterator[Sound | str]:
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_leave_signals) as pool:
         try:
-            yield from pool.map(measure, paths, chunksize=_AT_ONCE)
+            with children_without_interrupts():
+                measured = pool.map(measure, paths, chunksize=_AT_ONCE)
+            yield from measured
         except BrokenProcessPool:
             raise DataError(
                 "a process that decoded recordings died: no memory, or a file that libsndfile dies of"

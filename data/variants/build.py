@@ -15,17 +15,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import soundfile as sf
 
 from data import jsonl
-from data.errors import ToolkitError, UsageError
+from data.errors import ToolkitError, UsageError, children_without_interrupts
 from data.variants import intelligibility, manifest, rooms, tts
 from data.variants.card import card, recorded_sounds
 from data.variants.intelligibility import Hear
@@ -266,11 +267,21 @@ def _made(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([studio.__module__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work)
+    running: dict[Future[Any], Job] = {}
     try:
-        running = {pool.submit(studio.make, job): job for job in jobs}
+        with children_without_interrupts():
+            forkserver.ensure_running()
+            running |= {pool.submit(studio.make, job): job for job in jobs[:workers]}  # each starts a process
+        running |= {pool.submit(studio.make, job): job for job in jobs[workers:]}
         for future in as_completed(running):
-            yield running[future], future.result()
+            yield running.pop(future), future.result()
             report()
+    except KeyboardInterrupt:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for future, job in running.items():  # what was finished meanwhile is kept
+            if future.done() and not future.cancelled() and future.exception() is None:
+                yield job, future.result()
+        raise
     except BrokenProcessPool:
         raise ToolkitError(
             "a worker process died, perhaps for want of memory; the same command goes on where this one stopped"

@@ -89,12 +89,13 @@ def named(answer: str, options: Sequence[str]) -> Named:
     Exactly one has to be named without a denial. An answer that only denies, and one of two options, chooses the other.
     """
     tokens = _tokens(answer)
-    wanted = _wanted(tuple(options))
+    wanted, starting = _wanted(tuple(options)), _starting(tuple(options))
     affirmed: dict[int, None] = {}
     denied: dict[int, None] = {}
     place = 0
     while place < len(tokens):
-        option, end = next(((option, end) for option in wanted if (end := _end_of(option, tokens, place))), ((), 0))
+        begun = starting.get(tokens[place], ())
+        option, end = next(((option, end) for option in begun if (end := _end_of(option, tokens, place))), ((), 0))
         if not option or (option == ("no",) and not _stands_alone(tokens, place)):
             place += 1
             continue
@@ -116,6 +117,15 @@ def _wanted(options: tuple[str, ...]) -> dict[tuple[str, ...], int]:
         if own := words(option):
             found.setdefault(own, place)
     return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+
+
+@lru_cache(maxsize=1024)
+def _starting(options: tuple[str, ...]) -> dict[str, list[tuple[str, ...]]]:
+    """Return the options' words by their first one, so that a long answer is not held against each of many options."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for option in _wanted(options):
+        found.setdefault(option[0], []).append(option)
+    return found
 
 
 def _tokens(text: str) -> tuple[str, ...]:

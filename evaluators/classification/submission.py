@@ -20,6 +20,7 @@ from data.dynamic_superb.instances import COMMIT, base_name, instance
 from data.errors import DataError, UsageError
 from data.manifest import read as read_manifest
 from data.suites import SUITES, file_kind
+from evaluators.classification import tiers
 from evaluators.count import FileResult, count_file
 from evaluators.report.rows import items_of_data_set
 
@@ -74,6 +75,8 @@ def submission(run: Path, *, version: str | None = None, seen: Collection[str] =
                 f"{name}: nothing was generated (--score likelihood), and the paper's rule is about answers"
             )
             continue
+        if tally.ratios["strict"].n < tally.n_items:
+            raise DataError("mixes written answers with likelihoods (option_scores); ask it again", path=result.path)
         if commit is None:
             raise DataError(
                 f"run.json pins no version of {name}; give the hub's commit with --version", path=result.path
@@ -163,7 +166,7 @@ def _score_problems(score: object) -> Iterator[str]:
     value = score["value"]
     if not isinstance(score["metric"], str) or not score["metric"]:
         yield "metric must be text"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not tiers.is_number(value):
         yield "value must be a number"
     elif score["metric"] == METRIC and not 0 <= value <= 1:
         yield f"value must be a fraction between 0 and 1; it is {value}"

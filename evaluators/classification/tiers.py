@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Any
 
 from data.dynamic_superb import options as option_reader
@@ -39,6 +40,7 @@ class Choice:
 
     Attributes:
         key: the item's key.
+        recording: the file name of its recording, which tells rows of one key apart under every wording.
         label: the label's words, joined.
         options: the row's options as written, in its order; none where they cannot be read.
         expected: which option the label is; None where it is none of them.
@@ -49,6 +51,7 @@ class Choice:
     """
 
     key: int | str | None
+    recording: str | None
     label: str
     options: tuple[str, ...]
     expected: int | None
@@ -77,7 +80,7 @@ def check(fields: Mapping[str, Any]) -> tuple[str, str] | None:
     if scores is None:
         return None
     numbers = scores.values() if isinstance(scores, dict) else ()
-    if not numbers or not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
+    if not numbers or not all(map(is_number, numbers)):
         return "option_scores", "must be an object with one number an option"
     return None
 
@@ -141,6 +144,7 @@ def choice(item: Item, found: Score) -> Choice:
             chosen = naming.named(response, options).chosen
     return Choice(
         item.id.key,
+        None if item.id.audio is None else PurePosixPath(item.id.audio).name,
         naming.joined(fields["label"]),
         options,
         naming.place_of(fields["label"], options),
@@ -214,7 +218,7 @@ def _option(found: naming.Named, options: Sequence[str], expected: int) -> Mark:
     if found.chosen is not None:
         said = "names" if found.affirmed else "denies the other than"
         return Mark(found.chosen == expected, f"option {options[expected]}", f"{said} {options[found.chosen]}")
-    several = " and ".join(options[place] for place in (*found.affirmed, *found.denied))
+    several = _cut(" and ".join(options[place] for place in (*found.affirmed, *found.denied)))
     text = f"names {several}" if found.affirmed else f"only denies {several}" if several else "names no option"
     return Mark(False, f"option {options[expected]}", text, NOT_ANSWERED)
 
@@ -231,6 +235,14 @@ def _likelihood(scores: Mapping[str, float], label: str) -> Mark | None:
 def _best(scores: Mapping[str, float]) -> str:
     """Return the likeliest option, the first of equals."""
     return max(scores, key=lambda option: scores[option])
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value of a file is a finite number, and no truth value; an integer may be too long for one."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _cut(text: str) -> str:

@@ -90,13 +90,13 @@ def instances(results: Sequence[FileResult], variants: Sequence[VariantResult]) 
 
 def _moved(original: FileResult, reworded: FileResult, kind: str) -> stats.Estimate:
     """Return how many chosen options change with the wording."""
-    before = {choice.key: choice for choice in original.choices if _usable(choice)}
+    before = {(choice.key, choice.recording): choice for choice in original.choices if _usable(choice)}
     changed = [
-        float(place != before[choice.key].chosen)
+        float(place != earlier.chosen)
         for choice in reworded.choices
         if _usable(choice)
-        and choice.key in before
-        and (place := _place_in(before[choice.key], choice, kind)) is not _UNKNOWN
+        and (earlier := before.get((choice.key, choice.recording))) is not None
+        and (place := _place_in(earlier, choice, kind)) is not _UNKNOWN
     ]
     return stats.proportion(np.array(changed), np.ones(len(changed)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import subprocess
@@ -13,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data import errors
-from data.errors import DataError, FetchError, JudgeError, JudgeUnavailable, ModelError, ToolkitError, UsageError
+from data.errors import (
+    DataError,
+    FetchError,
+    JudgeError,
+    JudgeUnavailable,
+    ModelError,
+    ToolkitError,
+    UsageError,
+    children_without_interrupts,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -133,6 +143,25 @@ def test_printable_text_is_one_harmless_line(text: str) -> None:
 def test_printable_leaves_ordinary_text_alone(text: str) -> None:
     """Letters of any script, digits, punctuation and signs stay."""
     assert errors.printable(text) == text
+
+
+def test_children_begin_undisturbed() -> None:
+    """Ctrl-C waits until they are started, and none of them ever hears of it."""
+    started = False
+    with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
+        with children_without_interrupts():
+            child = subprocess.Popen(
+                [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            os.kill(os.getpid(), signal.SIGINT)
+            started = True
+    child.send_signal(signal.SIGINT)
+    assert child.communicate()[1] == b""
+    assert child.returncode == 0
+    assert started
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("Ctrl-C works as before")
 
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT"])

@@ -977,3 +977,16 @@ def test_recordings_of_several_formats_stay_together(tmp_path: Path) -> None:
         ("00002.wav",),
     ]
     assert (tmp_path / DETECTION / "00001_pair3.ogg").read_bytes() == b"OggS"
+
+
+def test_a_null_among_recordings_loses_none(tmp_path: Path) -> None:
+    """The names, by which further recordings are found, have no gap where a column is null."""
+    pa = pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    row = {"file": "a", "instruction": "Same? The answer could be yes or no.", "label": "yes"}
+    sound = {"bytes": b"RIFF", "path": None}
+    table = [{**row, "audio": sound, "audio2": sound, "audio3": sound}, {**row, "audio": sound, "audio3": sound}]
+    source = tmp_path / "test.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(pa.Table.from_pylist(table), source)
+    tables_of_instances.unpack([source], tmp_path / DETECTION)
+    (file,) = dataset_files(tmp_path / DETECTION)
+    assert [len(item.audios) for item in file.items()] == [3, 2]

@@ -363,3 +363,23 @@ def test_a_panel_has_a_row_a_judge(answer: Answer, write_answers: Write, tmp_pat
         "0.00",
         "100.00",
     ]
+
+
+def test_rows_of_one_id_are_paired_by_their_recordings(answer: Answer, write_answers: Write, tmp_path: Path) -> None:
+    """Two rows of one id, answered differently but alike in both wordings: nothing moves, breaks or is mended."""
+    answers = {"a.wav": "yes", "b.wav": "no"}
+    for name, folder, options in (("", "", ("yes", "no")), (".order", "../SpeechDetection_Own/", ("no", "yes"))):
+        lines = [
+            answer(f"k{key}", options, "yes", said) | {"audio_path": f"{folder}{audio}"}
+            for key in range(30)
+            for audio, said in answers.items()
+        ]
+        write_answers(tmp_path, f"SpeechDetection_Own{name}", lines)
+    results = counted(tmp_path)
+    (one,) = wordings.instances(results, robustness(results))
+    change = one.wordings[1].change
+    assert (one.wordings[1].moved.value, one.wordings[1].moved.n) == (0, 60)
+    assert change is not None
+    assert change.joined == 60
+    difference = change.changes["option"].difference
+    assert (difference.value, difference.broke, difference.mended) == (0, 0, 0)

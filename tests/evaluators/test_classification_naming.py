@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluators.classification import naming
 from evaluators.classification.naming import bare, joined, named, place_of, words
 
+END_OF = naming._end_of
 YES_NO = ("yes", "no")
 NOISE = ("noisy", "clean")
 MOODS = ("happy", "sad", "angry")
@@ -86,6 +88,16 @@ def test_options_in_an_answer(answer: str, options: tuple[str, ...], chosen: str
 def test_what_wraps_an_answer_falls_away(answer: str, left: str) -> None:
     """Marks, case, articles and the usual openings; what follows the answer stays."""
     assert " ".join(bare(answer)) == left
+
+
+def test_a_long_answer_is_not_held_against_each_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand options and as many words: only an option that begins with a word is looked for there."""
+    tried = []
+    monkeypatch.setattr(naming, "_end_of", lambda *asked: tried.append(asked) or END_OF(*asked))
+    options = tuple(f"o{number}" for number in range(10_000))
+    found = named("x " * 10_000 + "it is o77", options)
+    assert found.chosen == 77
+    assert len(tried) == 1
 
 
 LABELS = st.lists(st.text(max_size=12), max_size=5).map(tuple)

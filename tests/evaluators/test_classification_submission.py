@@ -85,6 +85,7 @@ SCORE = {"metric": "accuracy", "value": 0.5, "version": "a" * 40, "seen": False}
         (lambda entries: [{**entries[0], "scores": [{"value": 1}]}, entries[1]], "metric, value, version, seen"),
         (lambda entries: [{**entries[0], "scores": [{**SCORE, "value": 50}]}, entries[1]], "between 0 and 1"),
         (lambda entries: [{**entries[0], "scores": [{**SCORE, "value": True}]}, entries[1]], "must be a number"),
+        (lambda entries: [{**entries[0], "scores": [{**SCORE, "value": 10**400}]}, entries[1]], "must be a number"),
         (lambda entries: [{**entries[0], "scores": [{**SCORE, "metric": ""}]}, entries[1]], "metric must be text"),
         (lambda entries: [{**entries[0], "scores": [{**SCORE, "version": "main"}]}, entries[1]], "40 hexadecimal"),
         (lambda entries: [{**entries[0], "scores": [{**SCORE, "seen": "yes"}]}, entries[1]], "true or false"),
@@ -121,6 +122,9 @@ def test_runs_that_cannot_be_submitted(
     lines = [answer(f"k{key}", YES_NO, "yes", None if key else "yes") for key in range(5)]
     path = write_answers(run_folder, "StressDetection_MIRSD", lines)
     assert "4 of 5 items are not answered" in refusal()
+    scored = answer("k1", YES_NO, "yes", "no", option_scores={"yes": -2.0, "no": -1.0})
+    write_answers(run_folder, "StressDetection_MIRSD", [*lines[:1], scored])
+    assert "mixes written answers with likelihoods" in refusal("--version", "a" * 40)
     write_answers(run_folder, "StressDetection_MIRSD", lines[:1])
     assert "pins no version of StressDetection_MIRSD" in refusal()
     path.unlink()

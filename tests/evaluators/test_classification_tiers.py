@@ -137,6 +137,8 @@ def test_no_response_is_no_zero(answer: Answer, write_answers: Write, tmp_path: 
         ({"option_scores": {}}, "field 'option_scores': must be an object"),
         ({"option_scores": {"yes": "high"}}, "field 'option_scores': must be an object"),
         ({"option_scores": {"yes": float("nan")}}, "field 'option_scores'"),
+        ({"option_scores": {"yes": 10**400}}, "field 'option_scores'"),
+        ({"option_scores": {"yes": True}}, "field 'option_scores'"),
         ({"instruction_id_list": []}, "is no field of classification items"),
         ({"pred_scores": 1}, "field 'pred_scores'"),
     ],

@@ -378,7 +378,14 @@ def test_impossible_calls_get_one_line_and_exit_code_2(
 def test_a_folder_without_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty results folder is said to be one."""
     assert main(["--results", str(tmp_path)]) == 2
-    assert "no files of responses" in capsys.readouterr().err
+    assert "no files of responses in this folder\n" in capsys.readouterr().err
+
+
+def test_a_folder_with_files_of_another_kind_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not empty: it holds no files that the named evaluator counts."""
+    (tmp_path / "classify_A_B_en.jsonl").write_text("{}\n")
+    assert main(["--results", str(tmp_path), "--evaluator", "close"]) == 2
+    assert "no files of responses of closed items in this folder" in capsys.readouterr().err
 
 
 def test_verdicts_do_not_change_from_run_to_run(tmp_path: Path, write_jsonl: Write, golden: Golden) -> None:

@@ -238,6 +238,15 @@ def test_a_bad_request_ends_the_item_for_good(status: int, scripted_server: Any,
     assert len(scripted_server.calls) == 1
 
 
+def test_half_a_character_ends_the_item_for_good(scripted_server: Any, ask: Any) -> None:
+    """What cannot be sent at all is our text's fault: no server is blamed, and nothing is tried again."""
+    (error,) = ask(extra={"note": "\ud800"})
+    assert isinstance(error, ChatError)
+    assert error.permanent
+    assert str(error) == "the request holds half a surrogate pair, which is no text"
+    assert not scripted_server.calls
+
+
 @pytest.mark.parametrize("unavailable", [ModelError, JudgeUnavailable])
 @pytest.mark.parametrize("status", [307, 401, 402, 403, 404, 405])
 def test_no_access_ends_the_run(status: int, unavailable: Any, scripted_server: Any, ask: Any) -> None:

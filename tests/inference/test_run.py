@@ -509,6 +509,19 @@ def test_a_dry_run_names_audio_that_is_not_there(options: run.Options, go: Go, d
     assert any("audio not found: clips/o0.wav" in line for line in said.results)
 
 
+def test_a_dry_run_sends_nothing_to_the_terminal(options: run.Options, go: Go, data: Path, said: Said) -> None:
+    """Control characters of an item's key and prompt are shown, not sent."""
+    for path in (data / "open-ended").glob("*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text(
+            "".join(json.dumps({**line, "key": f"\x1b[2J{place}"}) + "\n" for place, line in enumerate(lines))
+        )
+    go(options, dry_run=True)
+    shown = "\n".join(said.results)
+    assert "\\x1b[2J0" in shown
+    assert "\x1b" not in shown
+
+
 def test_a_second_process_is_refused(options: run.Options, go: Go) -> None:
     """While one process writes a run, another gets one line and changes nothing."""
     code = (

@@ -121,6 +121,8 @@ def test_a_csv_table_is_checked_as_well(task: Path) -> None:
         ({"file": " "}, "row-field"),
         ({"instruction": ["Is it?"]}, "row-field"),
         ({"label": True}, "row-field"),
+        ({"text": ["a"]}, "row-field"),
+        ({"audio2": 7}, "row-field"),
         ({"file": "laugh_00"}, "id-twice"),
         ({"audio": "a", "audio1": "b"}, "field-twice"),
         ({"text": "a", "text1": "b"}, "field-twice"),
@@ -409,7 +411,8 @@ def test_an_instance_in_other_words(task: Path) -> None:
     """Its recordings are those of the instance beside it; as a contribution it does not count."""
     reworded = task / f"{NAME}.order"
     reworded.mkdir()
-    write(reworded, {f"../{NAME}/{name}": row for name, row in rows_of(task / NAME).items()})
+    asked = {"instruction": f"One way for all. {OPTIONS}"}  # which a contribution must not do
+    write(reworded, {f"../{NAME}/{name}": {**row, **asked} for name, row in rows_of(task / NAME).items()})
     assert main(["validate", str(reworded)]) == 0
     assert contribution.validate(task, contributed=False).files == 2
     assert contribution.validate(task).files == 1

@@ -82,6 +82,12 @@ def test_what_names_no_recording_is_none(tmp_path: Path) -> None:
     assert "audio_paths" not in fields(path)[1]
 
 
+def test_an_empty_cell_hides_no_other_recording(tmp_path: Path) -> None:
+    """In a table some rows name one recording more than others do."""
+    path = table(tmp_path, {"a.wav": {**ROW, "audio2": "", "audio3": "c.wav"}, "b.wav": ROW}, kind="csv")
+    assert [line.get("audio_paths") for line in fields(path)] == [["a.wav", "c.wav"], None]
+
+
 @pytest.mark.parametrize(
     ("texts", "prompt"),
     [
@@ -137,7 +143,14 @@ GOOD = json.dumps(ROW)
         ('{\n"a.wav": {"label": "yes"}}', ":2: field 'instruction': missing"),
         ('{\n"a.wav": {"instruction": "x", "label": 1}}', ":2: field 'label': must be text"),
         ('{\n"a.wav": {"instruction": " ", "label": "x"}}', ":2: field 'instruction': must be text"),
-        ('{\n"a.wav": {"instruction": "x", "label": "x", "text2": 1}}', ":2: field 'text': must be text"),
+        ('{\n"a.wav": {"instruction": "x", "label": "x", "text2": 1}}', ":2: field 'text2': must be text"),
+        ('{\n"a.wav": {"instruction": "x", "label": "x", "audio2": 1}}', ":2: field 'audio2': must be text"),
+        ('{\n"a.wav": {"instruction": "x", "label": "x", "audio3": ["b.wav"]}}', ":2: field 'audio3': must be text"),
+        (
+            '{\n"a.wav": {"instruction": "x", "label": "x", "file": [1]}}',
+            ":2: field 'file': must be text or an integer",
+        ),
+        ('{\n"a.wav": {"instruction": "x", "label": "x", "file": true}}', ":2: field 'file': must be text or an"),
     ],
 )
 def test_a_broken_table_names_its_line(tmp_path: Path, text: str, told: str) -> None:
@@ -212,6 +225,7 @@ JSON = st.recursive(
 NAMES = st.text(max_size=20) | st.sampled_from(
     ["", ".", "..", "/", "a/b.wav", "../x.wav", "a\0.wav", "x" * 300 + ".wav"]
 )
+AUDIO = st.none() | st.text() | st.fixed_dictionaries({"bytes": st.none(), "path": st.text()})
 
 
 @settings(max_examples=100, deadline=None)
@@ -220,7 +234,7 @@ NAMES = st.text(max_size=20) | st.sampled_from(
         NAMES,
         st.fixed_dictionaries(
             {"instruction": st.text().filter(str.strip), "label": st.text().filter(str.strip)},
-            optional={"file": st.text() | st.integers(), "text": st.text() | st.none(), "audio2": JSON, "note": JSON},
+            optional={"file": st.text() | st.integers(), "text": st.text() | st.none(), "audio2": AUDIO, "note": JSON},
         ),
         min_size=1,
         max_size=4,
