@@ -21,7 +21,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 
@@ -133,26 +132,41 @@ def guarded(command: Callable[[], int], say: Callable[[str], None]) -> int:
 
 
 @contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, where it is the main thread's: only that is interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {
+        stop: signal.signal(stop, lambda number, _: caught.append(number)) for stop in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
+    for number in caught[:1]:
+        signal.raise_signal(number)
+
+
+@contextmanager
 def children_without_interrupts() -> Iterator[None]:
     """Have the processes that are started within never see Ctrl-C: it is their parent's affair, from their first line.
 
     Here it waits until they are started, for children that lose their parent while they begin complain of it. Python's
     own helper process is started first, since it lets signals through again when it is.
     """
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    waiting: list[int] = []
-    in_main_thread = threading.current_thread() is threading.main_thread()
     # A library's thread, which the block does not reach, may take the signal: Python then handles it here all the same.
-    handler = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number)) if in_main_thread else None
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
-    if waiting:
-        signal.raise_signal(signal.SIGINT)
+    with interrupts_later():
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

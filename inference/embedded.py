@@ -11,16 +11,14 @@ import hashlib
 import http.client
 import importlib.util
 import os
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from data import cache
-from data.errors import ModelError
+from data.errors import ModelError, interrupts_later
 
 LLM_NAME = "SmolLM2-135M-Instruct"
 LLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -112,32 +110,13 @@ class LlamaServer:
         parameters.n_ctx = CONTEXT_TOKENS + (choices - 1) * TOKENS_PER_FURTHER_CHOICE
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.verbosity = -1
-        with _uninterrupted():
+        with interrupts_later():  # a server that is dropped while it starts is waited for, in vain
             try:
                 self._server = xllamacpp.Server(parameters)
             except (RuntimeError, ValueError) as error:
                 raise ModelError(f"llama.cpp cannot load {model.name}: {error}") from None
             _wait_for_its_loop(self._server.listening_address)
         self.base_url: str = self._server.listening_address + "/v1"
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block: a server that is dropped while it starts is waited for."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
-        yield
-        return
-    caught: list[int] = []
-    handlers = {
-        stop: signal.signal(stop, lambda number, _: caught.append(number)) for stop in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for stop, handler in handlers.items():
-            signal.signal(stop, handler)
-    for number in caught[:1]:
-        signal.raise_signal(number)
 
 
 def _wait_for_its_loop(address: str) -> None:
