@@ -88,7 +88,7 @@ def submission(run: Path, *, version: str | None = None, seen: Collection[str] =
     if unknown:
         raise UsageError(f"--seen {unknown[0]}: the run holds no such instance or task")
     if (tasks := _tasks(entry["name"] for entry in entries)) < LEAST_TASKS:
-        raise DataError(f"holds scores of {tasks} tasks; a submission needs {LEAST_TASKS} at least", path=run)
+        raise DataError(f"number of tasks: {tasks}; a submission needs scores of {LEAST_TASKS} at least", path=run)
     return Submission(entries, left_out)
 
 
@@ -156,7 +156,7 @@ def _problems(entries: object) -> Iterator[str]:
         for score in entry["scores"]:
             yield from (f"{name}: {problem}" for problem in _score_problems(score))
     if (tasks := _tasks(names)) < LEAST_TASKS:
-        yield f"holds scores of {tasks} tasks; a submission needs {LEAST_TASKS} at least"
+        yield f"number of tasks: {tasks}; a submission needs scores of {LEAST_TASKS} at least"
 
 
 def _score_problems(score: object) -> Iterator[str]:

@@ -78,7 +78,7 @@ SCORE = {"metric": "accuracy", "value": 0.5, "version": "a" * 40, "seen": False}
     [
         (lambda _: {}, "must be a list"),
         (lambda entries: [*entries, 3], "entry 3 must be an object with a name"),
-        (lambda entries: entries[:1], "scores of 1 tasks"),
+        (lambda entries: entries[:1], "number of tasks: 1"),
         (lambda entries: [*entries, entries[0]], "has two entries"),
         (lambda entries: [{**entries[0], "model": "m"}, entries[1]], "and nothing else"),
         (lambda entries: [{**entries[0], "scores": []}, entries[1]], "at least one score"),
@@ -129,7 +129,7 @@ def test_runs_that_cannot_be_submitted(
     assert "pins no version of StressDetection_MIRSD" in refusal()
     path.unlink()
     (run_folder / "classify_SpeakerVerification_VCTK_en.jsonl").unlink()
-    assert "scores of 1 tasks" in refusal()
+    assert "number of tasks: 1" in refusal()
     assert not target.exists()
 
 
