@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from data import dataset, hub, jsonl
+from data.dynamic_superb import rows
 from data.errors import UsageError
 from data.manifest import NAME, read
 from data.variants import licences
@@ -84,7 +84,7 @@ class Manifest:
             "data": {
                 "root": str(sources[0].root.resolve()),
                 "sha256": {**earlier.get("data", {}).get("sha256", {}), **hashes},
-                **_provenance(sources[0].root, hashes),
+                **_provenance(sources, hashes),
             },
             **({"clips": noted} if (noted := clips or earlier.get("clips")) else {}),
             "packages": package_versions(),
@@ -159,9 +159,15 @@ def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _provenance(root: Path, hashes: Mapping[str, str]) -> dict[str, Any]:
+def _provenance(sources: Sequence[dataset.DatasetFile], hashes: Mapping[str, str]) -> dict[str, Any]:
     """Return what is noted about a benchmark from the hub (revision, licence) or a built set (recipe, licences)."""
-    source = hub.provenance(root) or licences.provenance(root, hashes)
+    root = sources[0].root
+    tables = {file.path: hashes[file.name] for file in sources if rows.is_table(file.path)}
+    source = (
+        hub.provenance(root)
+        or licences.provenance(root, hashes)
+        or (licences.provenance_of_instances(tables) if len(tables) == len(sources) else None)
+    )
     return {"source": source} if source else {}
 
 

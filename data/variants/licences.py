@@ -36,6 +36,28 @@ def provenance(folder: Path, hashes: Mapping[str, str]) -> dict[str, Any] | None
     return {"built": recipe, "licences": stated, "redistribution": _terms(stated)}
 
 
+def provenance_of_instances(tables: Mapping[Path, str]) -> dict[str, Any] | None:
+    """Return the same for instances of Dynamic-SUPERB that were built, each in a folder of its own.
+
+    Args:
+        tables: SHA-256 of each instance's table, by its path.
+
+    Returns:
+        None where any of them was not built, or is not as it was built.
+    """
+    parts = {table.parent.name: provenance(table.parent, {table.name: hashed}) for table, hashed in tables.items()}
+    built = {instance: part for instance, part in parts.items() if part is not None}
+    if not built or len(built) < len(parts):
+        return None
+    licences = [part["licences"] for part in built.values()]
+    stated: dict[str, Any] = {"voices": {name: terms for one in licences for name, terms in one["voices"].items()}}
+    for what in dict.fromkeys(what for one in licences for what in one if what != "voices"):
+        terms = [one[what] for one in licences if what in one]
+        stated[what] = ", ".join(dict.fromkeys(terms)) if all(isinstance(term, str) for term in terms) else None
+    recipes = {instance: part["built"] for instance, part in built.items()}
+    return {"built": recipes, "licences": stated, "redistribution": _terms(stated)}
+
+
 def _terms(licences: Mapping[str, Any]) -> str:
     """Return in words for a report on which terms the recordings may be passed on."""
     voices: Mapping[str, str] = licences["voices"]

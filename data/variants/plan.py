@@ -24,7 +24,7 @@ from data.variants.jobs import Item, Job, Plan, Surroundings, Utterance
 from data.variants.prompts import Prompt, read
 from data.variants.recipe import ADJUSTMENT, PromptSet, Recipe
 from data.variants.spoken import BETWEEN
-from data.variants.voices import Voice
+from data.variants.voices import Voice, told_of
 
 NOISES = ("babble", "pink", "brown", "hum")
 SNRS_DB = (15.0, 10.0, 5.0)
@@ -330,10 +330,7 @@ def _settings(recipe: Recipe, used: Mapping[str, Voice]) -> dict[str, Any]:
         row["conditions"] = [
             [noise if noise in background.KINDS else Path(noise).name, snr_db] for noise, snr_db in prompts.conditions
         ]
-    told["voices"] = {
-        name: {field: getattr(voice, field) for field in ("engine", "setting", "model", "tag", "licence")}
-        for name, voice in sorted(used.items())
-    }
+    told["voices"] = told_of(used)
     return told
 
 

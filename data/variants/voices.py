@@ -212,3 +212,11 @@ def _incomplete(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield field, "missing"
     if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", row.get("tag", "en")):
         yield "tag", f"'{row['tag']}' is no BCP 47 tag such as en-GB"
+
+
+def told_of(voices: Mapping[str, Voice]) -> dict[str, dict[str, Any]]:
+    """Return what a manifest tells of the voices that a set is said by."""
+    return {
+        name: {field: getattr(voice, field) for field in ("engine", "setting", "model", "tag", "licence")}
+        for name, voice in sorted(voices.items())
+    }

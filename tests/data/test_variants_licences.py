@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data.dataset import SAMPLE, content_hash, dataset_files
-from data.variants.licences import provenance
+from data.variants.licences import provenance, provenance_of_instances
 
 HASHES = {"closed_standard_en.jsonl": "0" * 64}
 MADE: dict[str, Any] = {
@@ -82,3 +82,36 @@ def test_files_that_were_not_built_so_tell_nothing(tmp_path: Path, hashes: dict[
     """A changed or added file may name other recordings than the set's own."""
     assert noted(tmp_path, MADE, hashes) is None
     assert provenance(tmp_path / "nowhere", HASHES) is None
+
+
+def instances(folder: Path, *licences: dict[str, Any]) -> dict[Path, str]:
+    """Return the tables of instances that were built with these licences of their texts, with what they hash to."""
+    tables = {}
+    for number, stated in enumerate(licences):
+        table = folder / f"Task_{number}" / "metadata.json"
+        table.parent.mkdir()
+        made = {**MADE, "licences": stated, "files": {"metadata.json": {"sha256": "0" * 64}}}
+        (table.parent / "manifest.json").write_text(json.dumps(made))
+        tables[table] = "0" * 64
+    return tables
+
+
+def test_instances_state_their_licences_together(tmp_path: Path) -> None:
+    """What each of several built instances states holds for the run over all of them."""
+    found = provenance_of_instances(instances(tmp_path, {"prompts": "Apache-2.0"}, {"prompts": "MIT"}))
+    assert found is not None
+    terms = "prompts Apache-2.0, MIT; voices one, three MIT; voices two CC0-1.0"
+    assert found["redistribution"] == f"under the terms of their licences: {terms}"
+    assert found["built"] == {"Task_0": "abc", "Task_1": "abc"}
+
+
+def test_an_instance_without_a_licence_speaks_for_all(tmp_path: Path) -> None:
+    """One that states none keeps the whole from being passed on; one that was not built, or was changed, tells none."""
+    tables = instances(tmp_path, {"prompts": "Apache-2.0"}, {"prompts": None})
+    found = provenance_of_instances(tables)
+    assert found is not None
+    assert found["redistribution"] == "not for redistribution: no licence is stated of prompts"
+    other = tmp_path / "Task_2" / "metadata.json"
+    assert provenance_of_instances({**tables, other: "0" * 64}) is None
+    assert provenance_of_instances(dict.fromkeys(tables, "1" * 64)) is None
+    assert provenance_of_instances({}) is None

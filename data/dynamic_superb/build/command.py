@@ -9,7 +9,7 @@ from typing import Any
 
 from data import jsonl
 from data.dynamic_superb import rows
-from data.dynamic_superb.build.card import card, description
+from data.dynamic_superb.build.card import TEXT_LICENCE, card, description
 from data.dynamic_superb.build.planning import TABLE, Order, plan
 from data.dynamic_superb.build.takes import Stage
 from data.dynamic_superb.build.tasks import TASKS, Task
@@ -115,6 +115,7 @@ def _write(task: Task, planned: Plan, folder: Path, entries: Mapping[str, dict[s
     whole = {
         "recipe": planned.recipe_id,
         "settings": planned.settings,
+        "licences": {"prompts": TEXT_LICENCE},  # the voices' stand in the settings
         "tools": tools(planned),
         "encoding": {"format": "wav", "rate_hz": manifest.RATE, "channels": 1},
         "samples_sha256": manifest.SAMPLES_HASH,

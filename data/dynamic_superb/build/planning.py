@@ -19,6 +19,7 @@ from data.dynamic_superb.contribution import FEWEST_EXAMPLES
 from data.dynamic_superb.rows import TABLES
 from data.errors import UsageError
 from data.variants.jobs import Item, Plan, Surroundings
+from data.variants.voices import told_of
 
 TABLE = TABLES[0]
 FEWEST, MOST = FEWEST_EXAMPLES, 200
@@ -77,7 +78,7 @@ def plan(task: Task, order: Order) -> Plan:
         "seed": order.seed,
         "level_dbfs": LEVEL_DBFS,
         "margin_seconds": task.margin_seconds,
-        "voices": {name: [voice.engine, voice.setting, voice.tag] for name, voice in sorted(voices.items())},
+        "voices": told_of(voices),
         "rows_sha256": hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest(),
     }
     return Plan({TABLE: items}, [], voices, settings)
