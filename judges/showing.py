@@ -86,7 +86,7 @@ def found(path: Path, key: str, audio: str | None, *, prompt: Template | None, l
         raise DataError(f"item {key} is not judged; python api_judge.py judges it", path=path)
     if ledger is not None and not ledger.is_file():
         raise DataError("no such file; name the ledger that the replies were kept in", path=ledger)
-    task = TASKS["open" if "decomposed_questions" in fields else "classify" if "label" in fields else "adjust"]
+    task = TASKS["open" if "decomposed_questions" in fields else "classify" if "written" in fields else "adjust"]
     beside = path.parent / "ledger.sqlite"
     prompts = [templates.bundled(task.prompt), *([prompt] if prompt else [])]
     return Shown(path, fields, task, prompts, ledger or (beside if beside.exists() else None))

@@ -114,7 +114,7 @@ def _reworded(path: Path, kind: str, seed: int, folder: Path) -> Iterator[tuple[
     words = _words(rows.instance_of(path))
     original = PurePosixPath(os.path.relpath(path.absolute().parent, folder.absolute()))
     for number, _, audio, row in rows.raw_rows(path):
-        key = audio if row.get("file") in (None, "") else row["file"]
+        key = rows.key_of(path, number, audio, row)
         try:
             instruction, label = _WAYS[kind](row, words, random.Random(f"{seed} {kind} {key}"))
         except (_LeftOutError, ValueError) as reason:

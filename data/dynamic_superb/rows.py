@@ -181,19 +181,29 @@ def _line(path: Path, number: int, audio: str, row: dict[str, Any]) -> dict[str,
             raise DataError(problem, path=path, line=number, field=field)
     for field in inputs_not_text(row):
         raise DataError("must be text", path=path, line=number, field=field)
-    named = row.get("file")
-    if isinstance(named, bool) or not isinstance(named, str | int | None):
-        raise DataError("must be text or an integer", path=path, line=number, field="file")
+    key = key_of(path, number, audio, row)
     texts = [row[field] for field in text_fields(row)]
     audios = [audio, *further(path.parent, audio, row)]
     return {
         **{name: value for name, value in row.items() if name not in _OURS},
-        "key": audio if named in (None, "") else named,
+        "key": key,
         "audio_path": audio,
         **({"audio_paths": audios} if len(audios) > 1 else {}),
         "prompt": "\n\n".join([row["instruction"], *filter(str.strip, texts)]),
         "written": True,
     }
+
+
+def key_of(path: Path, number: int, audio: str, row: dict[str, Any]) -> int | str:
+    """Return a row's id: its `file`, or its recording's name where that is empty.
+
+    Raises:
+        DataError: it is neither text nor an integer.
+    """
+    named = row.get("file")
+    if isinstance(named, bool) or not isinstance(named, str | int | None):
+        raise DataError("must be text or an integer", path=path, line=number, field="file")
+    return audio if named is None or named == "" else named
 
 
 def further(folder: Path, audio: str, row: dict[str, Any]) -> list[str]:

@@ -40,7 +40,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class Reworded:
     """The wordings of one instance.
 
     Attributes:
@@ -56,7 +56,7 @@ class Instance:
     spread: float | None
 
 
-def instances(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> list[Instance]:
+def instances(results: Sequence[FileResult], variants: Sequence[VariantResult]) -> list[Reworded]:
     """Return the instances that were asked in several wordings; a wording without its original beside it is left out.
 
     Args:
@@ -84,7 +84,7 @@ def instances(results: Sequence[FileResult], variants: Sequence[VariantResult]) 
         shares = [wording.result.tally.ratios[tier].value for wording in wordings]
         known = [share for share in shares if share is not None]
         spread = max(known) - min(known) if len(known) == len(shares) else None
-        found.append(Instance(name, tier, wordings, spread))
+        found.append(Reworded(name, tier, wordings, spread))
     return found
 
 

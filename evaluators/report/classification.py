@@ -97,7 +97,7 @@ def _notes(rows: Sequence[Row], found: Sequence[Group], folder: Path) -> list[st
 def _wording_notes(
     results: Sequence[FileResult],
     rows: Sequence[Row],
-    reworded: Sequence[wordings.Instance],
+    reworded: Sequence[wordings.Reworded],
 ) -> list[str]:
     compared = [one.change for instance in reworded for one in instance.wordings if one.change is not None]
     differences = [change.difference for variant in compared for change in variant.changes.values()]
@@ -110,8 +110,8 @@ def _wording_notes(
             f"{numbers.significance_note(differences, 'wordings of an instance')}"
         )
     notes += [
-        f"{variant.result.path.name}: {variant.joined} of {variant.items} items have the original's keys, too few to "
-        "compare."
+        f"{variant.result.path.name}: {variant.joined} of {variant.items} items have the original's {variant.by}s, "
+        "too few to compare."
         for variant in compared
         if variant.refused
     ]
@@ -199,7 +199,7 @@ def _published_table(found: Sequence[Group], *, folded: bool) -> Table:
     return Table(["group", "instances", "ours", *heads], lines, 2)
 
 
-def _wording_table(found: Sequence[wordings.Instance], *, folded: bool) -> Table:
+def _wording_table(found: Sequence[wordings.Reworded], *, folded: bool) -> Table:
     lines = []
     for one in found:
         for place, wording in enumerate(one.wordings):

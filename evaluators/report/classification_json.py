@@ -72,7 +72,7 @@ def _group_json(group: Group) -> dict[str, Any]:
     }
 
 
-def _wordings_json(one: wordings.Instance) -> dict[str, Any]:
+def _wordings_json(one: wordings.Reworded) -> dict[str, Any]:
     return {
         "instance": one.name,
         "tier": one.tier,
