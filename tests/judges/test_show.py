@@ -116,6 +116,14 @@ def test_adjustment_items_are_shown(judged: Any, show: Any) -> None:
     assert "not met: the superseded request is still followed (better when not)" in text
 
 
+def test_a_label_does_not_make_a_classification(judged: Any, show: Any) -> None:
+    """A data set's own field of that name leaves an adjustment item what it is, judged and shown."""
+    row = {"key": 1, "prompt": "Two. No, three.", "audio_path": "1.wav", "response": "three", "label": "easy"}
+    text = show(judged([row], ADJUST, data_type="adjust"), "1")
+    assert "follow_after_adjust" in text
+    assert "changed since" not in text
+
+
 def test_a_panel_is_shown_grader_by_grader(
     judged: Any, show: Any, scripted_server: Any, tmp_path: Path, write_jsonl: Any
 ) -> None:

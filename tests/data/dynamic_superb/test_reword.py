@@ -216,6 +216,15 @@ def test_labels_that_could_be_mistaken_keep_their_instance_out(
         assert "could be mistaken for each other" in capsys.readouterr().err
 
 
+def test_an_id_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row whose `file` is neither text nor an integer is named by file, line and field; nothing is written."""
+    row = {"file": ["a"], "instruction": "Noise? The answer could be noisy or clean.", "label": "clean"}
+    write(tmp_path, NOISE, {"a.wav": row})
+    reword(tmp_path, code=2)
+    assert f"{NOISE}/metadata.json:2: field 'file': must be text or an integer" in capsys.readouterr().err
+    assert [folder.name for folder in tmp_path.iterdir()] == [NOISE]
+
+
 def test_other_data_sets_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """They hold no instances."""
     reword(Path(__file__).parents[3] / "data/sample", code=2)
